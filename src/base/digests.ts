@@ -1,0 +1,54 @@
+/**
+ * Digests: SHA-256 of values, files and streams, canonical JSON, and UUIDs that derive from digests.
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+
+/** Lower-case hexadecimal SHA-256, 64 characters. */
+export type Sha256 = string
+
+export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+export function sha256(input: string | Uint8Array): Sha256 {
+  return createHash('sha256').update(input).digest('hex')
+}
+
+/** Digest and length of a file's bytes. Rejects with the errors of `fs.createReadStream`. */
+export async function sha256File(path: string): Promise<{ sha256: Sha256; size: number }> {
+  const hash = createHash('sha256')
+  let size = 0
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+    hash.update(chunk as Buffer)
+    size += (chunk as Buffer).length
+  }
+  return { sha256: hash.digest('hex'), size }
+}
+
+/**
+ * JSON with keys sorted by code unit and no white space, so that equal values give equal text whatever the
+ * locale. Values that JSON cannot carry are our own bug.
+ */
+export function canonicalJson(value: Json): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  if (value !== null && typeof value === 'object') {
+    const members = Object.keys(value)
+      .sort()
+      .map((key) => `${JSON.stringify(key)}:${canonicalJson(value[key] as Json)}`)
+    return `{${members.join(',')}}`
+  }
+  if (typeof value === 'number' && !Number.isFinite(value)) throw new Error(`BUG: ${value} is not JSON`)
+  if (value === undefined) throw new Error('BUG: undefined is not JSON')
+  return JSON.stringify(value)
+}
+
+/**
+ * A UUID that depends on nothing but the words given: version 8 ("custom") of RFC 9562, section 5.8,
+ * from the first 16 bytes of a SHA-256.
+ */
+export function derivedUuid(...words: string[]): string {
+  const bytes = createHash('sha256').update(canonicalJson(words)).digest().subarray(0, 16)
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80
+  const hex = bytes.toString('hex')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}

@@ -1,0 +1,18 @@
+/**
+ * Progress: what long work tells whoever watches it. The command line renders these events; the library
+ * never prints.
+ */
+import type { Bytes } from './units.js'
+
+export type ProgressEvent =
+  | { kind: 'start'; stage: string; title: string }
+  | { kind: 'bytes'; stage: string; done: Bytes; total: Bytes }
+  /** A line worth showing while the stage runs. */
+  | { kind: 'note'; stage: string; text: string }
+  /** `reused` when the store had it and nothing was done. */
+  | { kind: 'end'; stage: string; seconds: number; reused: boolean }
+
+export type Progress = (event: ProgressEvent) => void
+
+/** For callers that do not watch. */
+export const silent: Progress = () => {}
