@@ -96,7 +96,7 @@ function bubblewrap(tree: string, call: ToolCall): string[] {
   if (process.getuid?.() !== 0) argv.push('--unshare-user', '--uid', '0', '--gid', '0')
   argv.push(...treeBinds(tree), '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp')
   if (call.network) argv.push('--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf')
-  for (const bind of call.binds ?? []) {
+  for (const bind of orderedBinds(call.binds ?? [])) {
     argv.push(bind.device ? '--dev-bind' : bind.write ? '--bind' : '--ro-bind', bind.path, bind.path)
   }
   argv.push('--clearenv')
@@ -106,15 +106,20 @@ function bubblewrap(tree: string, call: ToolCall): string[] {
   return [...argv, '--', call.tool, ...call.args]
 }
 
+/** Parents first, and of one path the writable last: what is read must not cover what is written. */
+function orderedBinds(binds: readonly Bind[]): Bind[] {
+  return [...binds].sort(
+    (a, b) => a.path.length - b.path.length || Number(a.write ?? 0) - Number(b.write ?? 0),
+  )
+}
+
+/** Only what programs are made of: a tree's empty /root or /var would stand in the way of binds below them. */
 function treeBinds(tree: string): string[] {
-  const skipped = new Set(['dev', 'proc', 'tmp', 'sys', 'run'])
-  return readdirSync(tree, { withFileTypes: true })
-    .filter((entry) => !skipped.has(entry.name))
-    .flatMap((entry) => {
-      const path = join(tree, entry.name)
-      if (entry.isSymbolicLink()) return ['--symlink', readlinkSync(path), `/${entry.name}`]
-      return entry.isDirectory() ? ['--ro-bind', path, `/${entry.name}`] : []
-    })
+  const links = readdirSync(tree, { withFileTypes: true }).filter((entry) => entry.isSymbolicLink())
+  return [
+    ...links.flatMap(({ name }) => ['--symlink', readlinkSync(join(tree, name)), `/${name}`]),
+    ...['--ro-bind', join(tree, 'usr'), '/usr', '--ro-bind', join(tree, 'etc'), '/etc'],
+  ]
 }
 
 /** Finds a program on the machine's own PATH; undefined when there is none. */
@@ -213,6 +218,11 @@ const PACKAGES: Record<string, string> = {
   'dpkg-deb': 'dpkg',
   'apt-get': 'apt',
   sgdisk: 'gdisk',
+  sfdisk: 'fdisk',
+  unsquashfs: 'squashfs-tools',
+  'mkfs.vfat': 'dosfstools',
+  mtype: 'mtools',
+  mdel: 'mtools',
   mksquashfs: 'squashfs-tools',
   mke2fs: 'e2fsprogs',
   mformat: 'mtools',

@@ -166,7 +166,15 @@ export interface LibraryIndex {
   version: 1
   name: string
   network: GuestNetwork
-  guests: (GuestDefinition & { base: { file: string; sha256: string; size: Bytes } })[]
+  guests: LibraryGuest[]
+}
+
+/** A guest whose base image is in the library. */
+export interface LibraryGuest extends GuestDefinition {
+  /** `size` is the virtual size; `file` is `SHA256.qcow2` beside the index. */
+  base: { file: string; sha256: string; size: Bytes }
+  /** Digest of the definition and the base, as the domain's metadata carries it. */
+  definition: string
 }
 
 // ---------------------------------------------------------------------------------------------- Layout

@@ -1,0 +1,60 @@
+/**
+ * The manifest: what is on an image, for people and programs. A part of it travels on the stick itself.
+ */
+import type { Sha256 } from '../base/digests.js'
+import type { Bytes } from '../base/units.js'
+import type { Layout } from '../plan/layout.js'
+import type { GuestDefinition } from '../plan/types.js'
+
+export interface ManifestPayload {
+  sha256: Sha256
+  size: Bytes
+  rootHash: string
+}
+
+export interface ManifestPackage {
+  name: string
+  version: string
+  architecture: string
+}
+
+/** What the ESP carries at `/keyvisor/manifest.json`: all that is known before the ESP itself is packed. */
+export interface StickManifest {
+  version: 1
+  name: string
+  /** Version of Keyvisor that built it. */
+  builder: string
+  /** SOURCE_DATE_EPOCH, seconds. */
+  epoch: number
+  host: { suite: string; hostname: string; admin: string; keys: number }
+  guests: ManifestGuest[]
+  root: ManifestPayload
+  library: ManifestPayload
+}
+
+export type ManifestGuest = Pick<
+  GuestDefinition,
+  'name' | 'uuid' | 'firmware' | 'changes' | 'autostart' | 'cpus' | 'memory' | 'ports' | 'ready'
+> & { base: Sha256 }
+
+/** `NAME.manifest.json`, beside the image. */
+export interface Manifest extends StickManifest {
+  image: { file: string; size: Bytes; smallestStick: Bytes }
+  layout: Layout
+  payloads: Record<string, ManifestPayload>
+  /** dpkg's own list of each root. */
+  packages: { host: ManifestPackage[]; guests: Record<string, ManifestPackage[]> }
+  /** Key of the whole build: equal keys mean equal images. */
+  key: Sha256
+}
+
+/** Lines of `name version architecture`, as dpkg-query prints them. */
+export function parsePackages(text: string): ManifestPackage[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [name = '', version = '', architecture = ''] = line.split(' ')
+      return { name, version, architecture }
+    })
+}

@@ -1,0 +1,137 @@
+/**
+ * From a profile's path to a Plan and its stages: everything that is settled before the first byte.
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { type Sha256, sha256File } from '../base/digests.js'
+import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
+import { systemTools } from '../base/tool.js'
+import { digestEntries, plannedEntries } from '../debian/files.js'
+import { packageFile } from '../debian/namespace.js'
+import { guestEntries } from '../guests/debian.js'
+import { imageVirtualSize } from '../guests/image.js'
+import { hostEntries } from '../host/root.js'
+import { packageRequests } from '../plan/packages.js'
+import { makePlan, type ProfileFiles } from '../plan/plan.js'
+import type { Lock, Plan } from '../plan/types.js'
+import type { Profile } from '../profile/profile.gen.js'
+import { validateProfile } from '../profile/validate.js'
+import { type LockRequest, makeLock, readLock, setDigest, writeLock } from './lock.js'
+import type { StageRun } from './stage.js'
+import { planStages, type Stages } from './stages.js'
+import { usesSystemTools } from './tools.js'
+
+export interface PrepareRequest {
+  /** Path of the profile. */
+  profile: string
+  /** Path of the lock; beside the profile unless told. */
+  lock?: string
+  /** Make the lock anew. */
+  update?: boolean
+}
+
+export interface Prepared {
+  profile: Profile
+  plan: Plan
+  lock: Lock
+  /** True when the lock was made now, and written. */
+  lockMade: boolean
+  stages: Stages
+  /** Version of Keyvisor, for the manifest. */
+  builder: string
+  warnings: Problem[]
+}
+
+/** Scripts of ours whose text decides bytes. */
+const PROGRAM = ['src/debian/tree.sh', 'src/host/root.sh', 'src/host/customize.sh', 'src/guests/disk.sh']
+
+/**
+ * Validates the profile, takes or makes its lock, and plans. Throws `invalid-profile` with all problems, and what
+ * the lock's functions throw.
+ */
+export async function prepare(request: PrepareRequest, run: StageRun): Promise<Prepared> {
+  const { profile, warnings } = await validProfile(request.profile)
+  const folder = dirname(resolve(request.profile))
+  const lockRequest = lockRequestOf(profile, folder)
+  const path = request.lock ?? lockPath(request.profile)
+  const kept = request.update ? undefined : await readLock(path, lockRequest)
+  const lock = kept ?? (await makeLock(lockRequest, run.store, run.signal))
+  if (!kept) await writeLock(path, lock)
+  const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
+  const stages = planStages(plan, lock, await inputDigests(plan, lock))
+  return { profile, plan, lock, lockMade: !kept, stages, builder: await packageVersion(), warnings }
+}
+
+/** `demo.yaml` has its lock in `demo.lock.json`. */
+export function lockPath(profile: string): string {
+  return `${profile.replace(/\.(ya?ml|json)$/, '')}.lock.json`
+}
+
+async function validProfile(path: string): Promise<{ profile: Profile; warnings: Problem[] }> {
+  const { loaded, problems } = await validateProfile(path, { files: true })
+  const errors = problems.filter((problem) => problem.severity === 'error')
+  if (errors.length > 0 || !loaded) {
+    const count = errors.length === 1 ? 'a problem' : `${errors.length} problems`
+    throw new KeyvisorError('invalid-profile', `${path} has ${count}`, { exitCode: EXIT.usage, problems })
+  }
+  return { profile: loaded.profile, warnings: problems }
+}
+
+function lockRequestOf(profile: Profile, folder: string): LockRequest {
+  const images = (profile.guests ?? []).flatMap(({ name, source }) =>
+    'image' in source ? [[name, resolve(folder, source.image)] as const] : [],
+  )
+  return {
+    packages: packageRequests(profile),
+    images: Object.fromEntries(images),
+    mirror: profile.host?.mirror,
+  }
+}
+
+async function readProfileFiles(profile: Profile, folder: string): Promise<ProfileFiles> {
+  const sshKeyFiles: Record<string, string> = {}
+  for (const path of profile.host?.admin?.sshKeyFiles ?? []) {
+    sshKeyFiles[path] = await readFile(resolve(folder, path), 'utf8')
+  }
+  const virtualSizes: Record<string, number> = {}
+  for (const { name, source } of profile.guests ?? []) {
+    if ('image' in source)
+      virtualSizes[name] = await imageVirtualSize(resolve(folder, source.image), source.format)
+  }
+  return { folder, sshKeyFiles, virtualSizes }
+}
+
+async function inputDigests(plan: Plan, lock: Lock) {
+  const program: Record<string, Sha256> = {}
+  for (const path of PROGRAM) program[path] = (await sha256File(packageFile(path))).sha256
+  const guests: Record<string, Sha256> = {}
+  for (const guest of plan.guests) {
+    if (guest.source.kind !== 'debian') continue
+    guests[guest.name] = await digestEntries([...guestEntries(guest), ...plannedEntries(guest.source.files)])
+  }
+  const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
+  return {
+    program,
+    hostEntries: await digestEntries(host),
+    guestEntries: guests,
+    mmdebstrap: await mmdebstrapVersion(),
+    tools: usesSystemTools() ? 'system' : setDigest(lock, 'tools.pack'),
+  }
+}
+
+async function packageVersion(): Promise<string> {
+  return JSON.parse(await readFile(packageFile('package.json'), 'utf8')).version
+}
+
+async function mmdebstrapVersion(): Promise<string> {
+  const { stdout } = await systemTools.run({ tool: 'mmdebstrap', args: ['--version'] })
+  return stdout.trim()
+}
+
+/** Bytes of every file that goes into the stick from outside, for the check of free space. */
+export async function imageBytes(plan: Plan): Promise<number> {
+  const sizes = await Promise.all(
+    plan.guests.map(async ({ source }) => (source.kind === 'image' ? (await stat(source.path)).size : 0)),
+  )
+  return sizes.reduce((sum, size) => sum + size, 0)
+}

@@ -1,0 +1,152 @@
+/**
+ * The stages of a build and their keys: a pure function of the plan, the lock and digests of our own files.
+ */
+import type { Json, Sha256 } from '../base/digests.js'
+import type { GuestPlan, Lock, Plan } from '../plan/types.js'
+import { setDigest } from './lock.js'
+import { type Stage, stage } from './stage.js'
+
+/** What was read from files before the keys could be made. */
+export interface InputDigests {
+  /** Our scripts and modules, by path. */
+  program: Record<string, Sha256>
+  /** What is laid over the host's tree, the user's files among it. */
+  hostEntries: Sha256
+  /** The same of each guest from Debian packages. */
+  guestEntries: Record<string, Sha256>
+  /** Version of the builder's own mmdebstrap, the one tool that comes from no tree. */
+  mmdebstrap: string
+  /** Which tools make the bytes: the digest of the tree's packages, or a word that says they are the machine's. */
+  tools: string
+}
+
+export interface Stages {
+  hostTree: Stage
+  hostRoot: Stage
+  /** Of guests from Debian packages. */
+  guestTrees: Record<string, Stage>
+  guestDisks: Record<string, Stage>
+  library: Stage
+  loader: Stage
+  esp: Stage
+  image: Stage
+}
+
+/** What is not unpacked into a host's tree: nobody reads manuals on a stick. */
+export const HOST_EXCLUDES = [
+  ...['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map((name) => `path-exclude=/usr/share/${name}/*`),
+  'path-include=/usr/share/doc/*/copyright',
+]
+
+export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stages {
+  const common = { tools: digests.tools, epoch: plan.epoch }
+  const script = (path: string) => digests.program[path] ?? missing(path)
+  const tree = (name: string, title: string, set: string, rest: Record<string, Json>) =>
+    stage(name, 1, title, {
+      ...common,
+      packages: setDigest(lock, set),
+      script: script('src/debian/tree.sh'),
+      mmdebstrap: digests.mmdebstrap,
+      ...rest,
+    })
+
+  const hostTree = tree('tree.host', 'install the host', 'host', {
+    asked: plan.host.packages,
+    excludes: HOST_EXCLUDES,
+    variant: 'essential',
+  })
+  const { files: _, kernelArguments, ...hostSettings } = plan.host
+  const hostRoot = stage('root', 1, 'make the host root', {
+    ...common,
+    tree: hostTree.key,
+    scripts: [script('src/host/root.sh'), script('src/host/customize.sh')],
+    entries: digests.hostEntries,
+    settings: hostSettings as unknown as Json,
+  })
+
+  const guestTrees: Record<string, Stage> = {}
+  const guestDisks: Record<string, Stage> = {}
+  for (const guest of plan.guests) {
+    if (guest.source.kind === 'debian') {
+      guestTrees[guest.name] = tree(
+        `tree.${guest.name}`,
+        `install guest ${guest.name}`,
+        `guest.${guest.name}`,
+        {
+          asked: guest.source.packages,
+          excludes: [],
+          variant: 'apt',
+        },
+      )
+    }
+    guestDisks[guest.name] = guestDisk(guest, guestTrees[guest.name], digests, common)
+  }
+
+  const library = stage('library', 1, 'pack the library', {
+    ...common,
+    name: plan.name,
+    network: plan.network as unknown as Json,
+    guests: plan.guests.map(definitionOf) as unknown as Json,
+    disks: plan.guests.map((guest) => (guestDisks[guest.name] as Stage).key),
+  })
+  const loader = stage('loader', 1, 'make the BIOS boot loader', common)
+  const esp = stage('esp', 1, 'pack the boot partition', {
+    ...common,
+    root: hostRoot.key,
+    library: library.key,
+    kernelArguments,
+    size: plan.stick.esp,
+    name: plan.name,
+  })
+  const image = stage('image', 1, 'assemble the image', {
+    esp: esp.key,
+    root: hostRoot.key,
+    library: library.key,
+    loader: loader.key,
+    stick: plan.stick as unknown as Json,
+    name: plan.name,
+  })
+  return { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image }
+}
+
+function guestDisk(
+  guest: GuestPlan,
+  tree: Stage | undefined,
+  digests: InputDigests,
+  common: { tools: string; epoch: number },
+): Stage {
+  const { source, name } = guest
+  if (source.kind === 'image') {
+    return stage(`import.${name}`, 1, `check the image of guest ${name}`, {
+      tools: common.tools,
+      sha256: source.sha256,
+      format: source.format,
+    })
+  }
+  return stage(`disk.${name}`, 1, `make the disk of guest ${name}`, {
+    ...common,
+    tree: (tree as Stage).key,
+    script: digests.program['src/guests/disk.sh'] ?? missing('src/guests/disk.sh'),
+    entries: digests.guestEntries[name] ?? missing(name),
+    // The disk's GUIDs and the file system's UUID derive from it.
+    uuid: guest.uuid,
+    units: source.units,
+    size: source.size,
+  })
+}
+
+/** A guest without where its disk comes from: that is in the key of its disk. */
+function definitionOf({ source: _, ...definition }: GuestPlan) {
+  return definition
+}
+
+function missing(path: string): never {
+  throw new Error(`BUG: no digest of ${path}`)
+}
+
+/** Every stage in the order in which a build runs them, trees that are shared once. */
+export function stageList(stages: Stages): Stage[] {
+  const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image } = stages
+  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(guestDisks)]
+  return [...new Map([...all, library, loader, esp, image].map((item) => [item.key, item])).values()]
+}

@@ -1,0 +1,47 @@
+/**
+ * Tools trees: the programs that make an image's bytes, or boot it, unpacked from pinned Debian packages.
+ *
+ * A tree is unpacked once per set of packages and shared. `KEYVISOR_TOOLS=system` uses the machine's own programs.
+ */
+import { existsSync } from 'node:fs'
+import { rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { systemTools, type ToolRunner, treeTools } from '../base/tool.js'
+import { removeScratch } from '../debian/namespace.js'
+import type { Deb } from '../debian/tree.js'
+import { unpackToolsTree } from '../debian/tree.js'
+import type { StageRun } from './stage.js'
+
+/** True when the user asked for the machine's own programs. */
+export function usesSystemTools(env: NodeJS.ProcessEnv = process.env): boolean {
+  return env['KEYVISOR_TOOLS'] === 'system'
+}
+
+/** The runner for a tree of these packages, made in the store where it is not there yet. */
+export async function toolsTree(
+  run: StageRun,
+  name: string,
+  key: string,
+  debs: () => Promise<Deb[]>,
+): Promise<ToolRunner> {
+  if (usesSystemTools()) return systemTools
+  const tree = run.store.treePath(key)
+  if (!existsSync(tree)) await makeTree(run, name, tree, await debs())
+  return treeTools(tree)
+}
+
+async function makeTree(run: StageRun, name: string, tree: string, debs: Deb[]): Promise<void> {
+  const started = Date.now()
+  run.progress({ kind: 'start', stage: name, title: `unpack ${debs.length} packages of tools` })
+  const scratch = await run.store.scratch(name)
+  try {
+    await unpackToolsTree(debs, join(scratch, 'tree'), run.signal)
+    // A build that made the same tree in the meantime has made the same files.
+    await rename(join(scratch, 'tree'), tree).catch((error) => {
+      if (!existsSync(tree)) throw error
+    })
+  } finally {
+    await removeScratch(scratch)
+  }
+  run.progress({ kind: 'end', stage: name, seconds: (Date.now() - started) / 1000, reused: false })
+}

@@ -1,0 +1,30 @@
+# Makes a Debian root tree from a local archive of pinned packages and packs it as a squashfs.
+# Runs in the namespace of namespace.ts, as root of the tree.
+#
+# SCRATCH   folder for the tree; the caller removes it
+# ARCHIVE   folder with the .debs and their Packages index
+# SUITE, VARIANT, PACKAGES (with commas)
+# EXCLUDES  lines for dpkg.cfg.d, such as path-exclude=/usr/share/doc/*
+# PACK      command that packs the folder $SCRATCH/tree into $SCRATCH/tree.squashfs
+# SOURCE_DATE_EPOCH
+
+excludes=$SCRATCH/dpkg.cfg
+printf '%s\n' "$EXCLUDES" > "$excludes"
+
+# The initrd is made once, later, with our own hooks: INITRD=No keeps the kernel's postinst from making one.
+INITRD=No mmdebstrap --mode=root --variant="$VARIANT" --format=directory \
+  --include="$PACKAGES" \
+  --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp $excludes \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
+  --aptopt='Apt::Install-Recommends "false"' \
+  --aptopt='Acquire::Languages "none"' \
+  "$SUITE" "$SCRATCH/tree" "deb [trusted=yes] copy:$ARCHIVE ./"
+
+cd "$SCRATCH/tree"
+# What the builder or the moment put there: it must not reach the stick, and differs between builds.
+rm -rf etc/apt/sources.list var/cache/apt var/lib/apt/lists etc/hostname etc/resolv.conf etc/machine-id
+rm -rf var/log/* var/cache/ldconfig/aux-cache etc/ssh/ssh_host_*
+rm -f var/lib/dpkg/*-old var/cache/debconf/*-old etc/.pwd.lock
+mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial
+
+eval "$PACK"
+rm -rf "$SCRATCH/tree"

@@ -1,0 +1,100 @@
+/**
+ * Trees: Debian packages become a packed root tree (for a host or a guest) or an unpacked tools tree.
+ *
+ * Left out: what makes a tree a host or a guest; that is the business of those rooms.
+ */
+import { link, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../base/digests.js'
+import { systemTools, type ToolRunner } from '../base/tool.js'
+import type { LockedPackage } from '../plan/types.js'
+import { debFileName } from './apt.js'
+import { packageFile, runInNamespace } from './namespace.js'
+
+/** A pinned package and its checked .deb. */
+export interface Deb {
+  item: LockedPackage
+  path: string
+}
+
+export interface TreeRequest {
+  suite: string
+  /** Names asked for, not the dependencies. */
+  packages: string[]
+  debs: Deb[]
+  /** mmdebstrap(1): `apt` leaves a root that can install packages, `essential` one that cannot. */
+  variant: 'apt' | 'essential'
+  /** Lines for dpkg.cfg(5): what is not unpacked at all. */
+  excludes: string[]
+  epoch: number
+}
+
+/** mksquashfs(1) options of a stored tree: little work, since it is read again on this machine only. */
+const STORED_TREE = ['-comp', 'zstd', '-Xcompression-level', '1', '-no-progress', '-quiet', '-noappend']
+
+/** Makes the tree in `scratch` (on the store's file system) and returns its squashfs. */
+export async function packTree(
+  request: TreeRequest,
+  scratch: string,
+  tools: ToolRunner,
+  options: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
+): Promise<string> {
+  const archive = join(scratch, 'archive')
+  await writeArchive(request.suite, request.debs, archive)
+  const squashfs = join(scratch, 'tree.squashfs')
+  const pack = tools.argv({
+    tool: 'mksquashfs',
+    args: [join(scratch, 'tree'), squashfs, ...STORED_TREE, '-wildcards', '-e', 'dev/*'],
+    binds: [{ path: scratch, write: true }],
+    env: { SOURCE_DATE_EPOCH: String(request.epoch) },
+  })
+  await runInNamespace({
+    path: packageFile('src/debian/tree.sh'),
+    env: {
+      SCRATCH: scratch,
+      ARCHIVE: archive,
+      SUITE: request.suite,
+      VARIANT: request.variant,
+      PACKAGES: request.packages.join(','),
+      EXCLUDES: request.excludes.join('\n'),
+      PACK: shellWords(pack),
+      SOURCE_DATE_EPOCH: String(request.epoch),
+    },
+    ...options,
+  })
+  return squashfs
+}
+
+/**
+ * A folder that apt can install from (`copy:`), from the lock's own stanzas: no network, and no other version.
+ * The Release file names the suite, since mmdebstrap takes what is essential from the suite that it was told.
+ */
+async function writeArchive(suite: string, debs: Deb[], folder: string): Promise<void> {
+  await mkdir(folder)
+  for (const { item, path } of debs) await link(path, join(folder, debFileName(item)))
+  const stanzas = debs.map(({ item }) =>
+    item.stanza.replace(/^Filename: .*$/m, `Filename: ./${debFileName(item)}`),
+  )
+  const index = stanzas.join('\n')
+  const release = `Suite: ${suite}\nCodename: ${suite}\nSHA256:\n ${sha256(index)} ${Buffer.byteLength(index)} Packages\n`
+  await writeFile(join(folder, 'Packages'), index)
+  await writeFile(join(folder, 'Release'), release)
+}
+
+/** Unpacks .debs into `folder`, which is made: a tree to run tools from. */
+export async function unpackToolsTree(debs: Deb[], folder: string, signal?: AbortSignal): Promise<void> {
+  await mkdir(folder)
+  await systemTools.run({
+    tool: 'sh',
+    args: ['-eu', packageFile('src/debian/unpack.sh'), ...debs.map((deb) => deb.path)],
+    env: { TREE: folder },
+    ...(signal ? { signal } : {}),
+  })
+}
+
+/** An argv as one line that sh(1) splits into the same words. */
+export function shellWords(argv: readonly string[]): string {
+  return argv
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`))
+    .join(' ')
+}

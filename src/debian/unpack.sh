@@ -1,0 +1,12 @@
+# Unpacks .debs into a tools tree, as the calling user: no maintainer scripts, no owners.
+#
+# TREE   folder to fill; must be empty
+# Arguments: the .debs, in any order
+
+tree=$TREE
+# Debian's merged /usr (base-files makes these links on a real system).
+mkdir -p "$tree/usr/bin" "$tree/usr/sbin" "$tree/usr/lib" "$tree/usr/lib64" "$tree/etc"
+for link in bin sbin lib lib64; do ln -s "usr/$link" "$tree/$link"; done
+for deb in "$@"; do
+  dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$tree"
+done

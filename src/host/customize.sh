@@ -1,0 +1,66 @@
+# Turns a Debian tree into the host's root. Runs inside the root, as its root user.
+#
+# ADMIN, PASSWORD_HASH, LOCALE, TIMEZONE   from the profile
+# SOURCE_DATE_EPOCH
+
+# The one user; libvirt without a password, as on any workstation with virt-manager.
+getent passwd "$ADMIN" >/dev/null || useradd --create-home --shell /bin/bash --groups sudo,libvirt,kvm,adm "$ADMIN"
+if [ -n "$PASSWORD_HASH" ]; then
+  usermod --password "$PASSWORD_HASH" "$ADMIN"
+  printf 'PasswordAuthentication yes\n' > /etc/ssh/sshd_config.d/10-password.conf
+fi
+printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$ADMIN" > /etc/sudoers.d/keyvisor
+chmod 440 /etc/sudoers.d/keyvisor
+printf '%s\n' "$ADMIN" > /usr/lib/keyvisor/admin
+# Dates of accounts count in days since 1970: the build's day, not today.
+chage --lastday $((SOURCE_DATE_EPOCH / 86400)) "$ADMIN"
+
+if [ "$LOCALE" != C.UTF-8 ]; then
+  localedef --inputfile="${LOCALE%%.*}" --charmap=UTF-8 "$LOCALE"
+fi
+[ "$TIMEZONE" = UTC ] || ln -sf "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime
+ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
+
+# Where the stick's other partitions and its kept state appear.
+mkdir -p /data /library /etc/ssh/keys /etc/ssh/authorized_keys /etc/libvirt/nwfilter /etc/libvirt/secrets \
+  /etc/libvirt/storage /var/log/keyvisor /var/lib/systemd /var/lib/swtpm-localca
+rm -rf /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart
+: > /etc/machine-id
+
+# The user's own files; their units are enabled by presets of theirs, or by links among the files.
+tar -xf /run/keyvisor/files.tar -C /
+
+systemctl --quiet preset-all
+# The stock way in for a credential's key would also be open on real hardware: keyvisor-trial-key.service is ours.
+mkdir -p /etc/tmpfiles.d
+ln -sf /dev/null /etc/tmpfiles.d/provision.conf
+# Not presets: static units that a stick never needs. Each costs seconds of a first boot.
+for unit in systemd-repart.service systemd-growfs-root.service ldconfig.service systemd-journal-catalog-update.service \
+  systemd-update-done.service systemd-hwdb-update.service systemd-firstboot.service e2scrub_reap.service \
+  systemd-pcrmachine.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service; do
+  ln -sf /dev/null "/etc/systemd/system/$unit"
+done
+# What these units would have made.
+ldconfig
+journalctl --update-catalog
+systemd-hwdb update --usr 2>/dev/null || :
+
+# Only confinement that is used: a hundred unused profiles cost half a minute of an emulated boot.
+find /etc/apparmor.d -maxdepth 1 -type f ! -name 'usr.sbin.libvirtd' ! -name 'usr.lib.libvirt.virt-aa-helper' \
+  ! -name 'usr.bin.swtpm' ! -name usr.sbin.dnsmasq -delete
+
+kernel=$(basename /usr/lib/modules/*)
+rm -rf "/usr/lib/modules/$kernel/kernel/sound" "/usr/lib/modules/$kernel/kernel/drivers/media" \
+  "/usr/lib/modules/$kernel/kernel/drivers/staging" "/usr/lib/modules/$kernel/kernel/drivers/infiniband" \
+  "/usr/lib/modules/$kernel/kernel/drivers/isdn" "/usr/lib/modules/$kernel/kernel/drivers/iio" \
+  "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/amd" "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/nouveau" \
+  "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/xe" "/usr/lib/modules/$kernel/kernel/drivers/accel"
+depmod "$kernel"
+mkinitramfs -o /boot/initrd.img "$kernel"
+mv "/boot/vmlinuz-$kernel" /boot/vmlinuz
+
+# Locales, docs and icons that the packages' own exclusion did not reach.
+find /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale -mindepth 1 -delete 2>/dev/null || :
+rm -rf /usr/share/icons /usr/share/pixmaps /usr/share/bash-completion /boot/System.map-* /boot/config-* /initrd.img* /vmlinuz*
+rm -rf /var/log/* /var/cache/* /var/lib/dpkg/*-old /etc/*- /etc/.pwd.lock /tmp/* /var/tmp/*
+mkdir -p /var/log/journal /var/log/keyvisor /var/cache/apparmor

@@ -1,0 +1,344 @@
+/**
+ * Inspect: what is on an image, read from its own bytes. Reads, never repairs.
+ *
+ * Left out: devices (their size is not told by stat), and whether what a partition holds is sound: `verify` and
+ * other people's checkers tell that.
+ */
+import { type FileHandle, open } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import type { Json } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import type { ToolRunner } from '../base/tool.js'
+import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
+import { printable } from '../disk/bytes.js'
+import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
+import { bootCodeTarget } from '../disk/grub.js'
+import { type Content, IDENTIFY_BYTES, identify } from '../disk/identify.js'
+import { decodeMbr, type Mbr } from '../disk/mbr.js'
+import {
+  decodeVerity,
+  VERITY_SUPERBLOCK_BYTES,
+  type VeritySuperblock,
+  verityTreeBytes,
+} from '../disk/verity.js'
+import type { Layout, LayoutPartition, PayloadName } from '../plan/layout.js'
+
+/** One partition, and what it holds. */
+export interface InspectedPartition extends LayoutPartition {
+  content: Content
+  /** The hash tree behind the file system; null where there is none. */
+  verity: VeritySuperblock | null
+}
+
+export interface Inspection {
+  /** As the user named it. */
+  path: string
+  size: Bytes
+  /** What it takes on the builder's disk: holes take nothing. */
+  allocated: Bytes
+  layout: Layout
+  partitions: InspectedPartition[]
+  /** The manifest that the ESP carries; null when it is absent or cannot be read. */
+  manifest: Json
+  /** What is odd, one sentence each; empty for an image as it was built. */
+  notes: string[]
+}
+
+/** Where the ESP keeps a copy of the manifest. */
+export const MANIFEST_ON_ESP = '/keyvisor/manifest.json'
+
+/** Where a hash tree can begin behind a file system: both file systems pad to this. */
+const TREE_ALIGNMENT = 4 * KiB
+
+/**
+ * Reads an image. Throws KeyvisorError `not-an-image` for a file that is no GPT disk, `image-damaged` when no copy
+ * of its GPT can be believed (a truncated download, for one), and the errors of `fs.open`.
+ */
+export async function inspectImage(path: string, tools: ToolRunner): Promise<Inspection> {
+  const file = await openFile(path)
+  try {
+    const stat = await file.stat()
+    if (!stat.isFile()) throw notAnImage(path, 'is not a file')
+    const read: ReadAt = (offset, length) => readAt(file, offset, length)
+    const disk = await readDisk(path, read, stat.size)
+    const partitions = await Promise.all(
+      disk.gpt.partitions.map((partition) => inspectPartition(read, partition)),
+    )
+    const { manifest, notes: manifestNotes } = await readManifest(path, partitions, tools)
+    return {
+      path,
+      size: stat.size,
+      allocated: stat.blocks * 512, // stat(2): blocks of 512 bytes, whatever the file system's own
+      layout: layoutOf(disk.gpt, partitions, stat.size, manifest),
+      partitions,
+      manifest,
+      notes: [
+        ...disk.notes,
+        ...bootNotes(disk.mbr, partitions),
+        ...partitionNotes(partitions),
+        ...manifestNotes,
+      ],
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r')
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code !== 'ENOENT') throw notAnImage(path, `cannot be opened: ${(cause as Error).message}`, cause)
+    throw new KeyvisorError('no-such-file', `${path} does not exist`, { hint: 'name an image', cause })
+  }
+}
+
+async function readAt(file: FileHandle, offset: Bytes, length: Bytes): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset)
+  return buffer.subarray(0, bytesRead)
+}
+
+// ------------------------------------------------------------------------------------ MBR and GPT
+
+interface Disk {
+  mbr: Mbr | undefined
+  /** The copy that is believed: the primary where it is good. */
+  gpt: Gpt
+  notes: string[]
+}
+
+async function readDisk(path: string, read: ReadAt, size: Bytes): Promise<Disk> {
+  const sectors = Math.floor(size / SECTOR)
+  const mbr = await attempt(async () => decodeMbr(await read(0, SECTOR)))
+  const primary = await attempt(() => readGpt(read, 1, sectors))
+  const backupLba = primary.value?.header.alternateLba ?? sectors - 1
+  const backup = await attempt(() => readGpt(read, backupLba, sectors))
+  const gpt = primary.value ?? backup.value
+  if (!gpt) throw noDisk(path, [primary.error, backup.error])
+  const notes = [...mbrNotes(mbr), ...copyNotes(primary, backup), ...sizeNotes(size, primary.value ?? gpt)]
+  return { mbr: mbr.value, gpt, notes }
+}
+
+/** A result, or the user's error that stood in its way; bugs pass through. */
+interface Attempt<T> {
+  value?: T
+  error?: KeyvisorError
+}
+
+async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
+  try {
+    return { value: await work() }
+  } catch (error) {
+    if (error instanceof KeyvisorError) return { error }
+    throw error
+  }
+}
+
+function noDisk(path: string, errors: (KeyvisorError | undefined)[]): KeyvisorError {
+  const damage = errors.find((error) => error?.code === 'gpt-damaged')
+  if (!damage) return notAnImage(path, 'has no GUID partition table')
+  return new KeyvisorError('image-damaged', `${path}: ${damage.message}`, {
+    hint: 'compare its size and checksum with those it was published with',
+    cause: damage,
+  })
+}
+
+function notAnImage(path: string, why: string, cause?: unknown): KeyvisorError {
+  return new KeyvisorError('not-an-image', `${path} is not a disk image: it ${why}`, {
+    hint: 'name an image that `keyvisor build` wrote (unpack it first where it is compressed)',
+    cause,
+  })
+}
+
+function mbrNotes({ value, error }: Attempt<Mbr>): string[] {
+  if (error) return [error.message]
+  return value?.protective ? [] : ['LBA 0 is not a protective MBR: some firmware will not see the GPT']
+}
+
+function copyNotes(primary: Attempt<Gpt>, backup: Attempt<Gpt>): string[] {
+  if (primary.error) return [`${primary.error.message}; the backup is good, and what follows is from it`]
+  if (backup.error) return [`${backup.error.message}; the primary is good`]
+  return describe(primary.value) === describe(backup.value) ? [] : ['the two copies of the GPT differ']
+}
+
+/** What both copies must agree on, as text to compare. */
+function describe(gpt: Gpt | undefined): string {
+  const { diskGuid, firstUsable, lastUsable } = gpt?.header ?? {}
+  const partitions = gpt?.partitions.map((partition) => ({
+    ...partition,
+    attributes: `${partition.attributes}`,
+  }))
+  return JSON.stringify({ diskGuid, firstUsable, lastUsable, partitions })
+}
+
+function sizeNotes(size: Bytes, { header }: Gpt): string[] {
+  const end = Math.max(header.myLba, header.alternateLba) + 1
+  if (size === end * SECTOR) return []
+  return [`the GPT ends at ${end} sectors, the file at ${size} bytes: it was made for a disk of another size`]
+}
+
+// ------------------------------------------------------------------------------------ Partitions
+
+async function inspectPartition(read: ReadAt, partition: GptPartition): Promise<InspectedPartition> {
+  const start = partition.first * SECTOR
+  const content = identify(await read(start, Math.min(IDENTIFY_BYTES, sizeOf(partition))))
+  const verity = await readTree(read, partition, content)
+  const used = usedBytes(content, verity)
+  const { number, name, type, guid, first, last } = partition
+  return {
+    number,
+    name,
+    type,
+    guid,
+    first,
+    last,
+    payload: used ? payloadOf(name) : null,
+    used,
+    content,
+    verity,
+  }
+}
+
+/** The hash tree of a file system stands right behind it. */
+async function readTree(
+  read: ReadAt,
+  partition: GptPartition,
+  content: Content,
+): Promise<VeritySuperblock | null> {
+  if (content.kind !== 'squashfs' && content.kind !== 'ext4') return null
+  const offset = alignUp(content.bytes, TREE_ALIGNMENT)
+  if (offset + VERITY_SUPERBLOCK_BYTES > sizeOf(partition)) return null
+  return decodeVerity(await read(partition.first * SECTOR + offset, VERITY_SUPERBLOCK_BYTES)) ?? null
+}
+
+function usedBytes(content: Content, verity: VeritySuperblock | null): Bytes {
+  if (!('bytes' in content)) return 0
+  if (!verity) return content.bytes
+  return alignUp(content.bytes, TREE_ALIGNMENT) + (verityTreeBytes(verity) ?? 0)
+}
+
+function sizeOf({ first, last }: { first: Lba; last: Lba }): Bytes {
+  return (last - first + 1) * SECTOR
+}
+
+const PAYLOADS: Record<string, PayloadName> = {
+  'bios-boot': 'biosBoot',
+  esp: 'esp',
+  'root-a': 'root',
+  'root-b': 'root',
+  library: 'library',
+}
+
+function payloadOf(name: string): PayloadName | null {
+  return PAYLOADS[name] ?? null
+}
+
+function partitionNotes(partitions: InspectedPartition[]): string[] {
+  return partitions.flatMap(({ number, name, used, content, ...extent }) => {
+    const label = `partition ${number} (${printable(name)})`
+    if (used > sizeOf(extent))
+      return [`${label} holds ${content.kind} of ${formatBytes(used)}, which is more than fits`]
+    const expected = EXPECTED[name]
+    if (!expected || expected.includes(content.kind)) return []
+    return [`${label} should hold ${expected[0]}, and holds ${content.kind}`]
+  })
+}
+
+/** What a stick's own partitions hold. The other root slot is empty until the first update. */
+const EXPECTED: Record<string, Content['kind'][]> = {
+  'bios-boot': ['grub'],
+  esp: ['fat'],
+  'root-a': ['squashfs'],
+  'root-b': ['squashfs', 'zeros'],
+  library: ['ext4'],
+}
+
+/** GRUB's boot code, its core image and the partition it stands in must agree, or a BIOS will not start the stick. */
+function bootNotes(mbr: Mbr | undefined, partitions: InspectedPartition[]): string[] {
+  const core = partitions.find(({ name }) => name === 'bios-boot')
+  if (!mbr || !core) return []
+  const target = bootCodeTarget(mbr.bootCode)
+  const notes: string[] = []
+  if (target === undefined) notes.push('LBA 0 has no boot code of GRUB: a BIOS will not start this')
+  else if (target !== core.first)
+    notes.push(`the boot code looks for GRUB at LBA ${target}; bios-boot begins at LBA ${core.first}`)
+  if (core.content.kind === 'grub' && core.content.start !== core.first + 1)
+    notes.push(
+      `GRUB's core image was made for LBA ${core.content.start - 1}, and stands at LBA ${core.first}`,
+    )
+  return notes
+}
+
+// ------------------------------------------------------------------------------------ Manifest
+
+/** Seconds that mtools gets for one file: a hostile FAT must not hold us. */
+const MANIFEST_TIMEOUT = 30
+
+async function readManifest(
+  path: string,
+  partitions: InspectedPartition[],
+  tools: ToolRunner,
+): Promise<{ manifest: Json; notes: string[] }> {
+  const esp = partitions.find(({ content }) => content.kind === 'fat')
+  if (!esp) return { manifest: null, notes: ['there is no ESP, and so no manifest'] }
+  const image = resolve(path)
+  const { value, error } = await attempt(() =>
+    tools.run({
+      tool: 'mtype',
+      args: ['-i', `${image}@@${esp.first * SECTOR}`, `::${MANIFEST_ON_ESP}`],
+      binds: [{ path: image }],
+      // mtools refuses a FAT whose geometry it finds odd, and tells nothing that fsck.fat would not.
+      env: { MTOOLS_SKIP_CHECK: '1' },
+      timeout: MANIFEST_TIMEOUT,
+    }),
+  )
+  if (error) return { manifest: null, notes: [manifestNote(error)] }
+  return parseManifest(value?.stdout ?? '')
+}
+
+function manifestNote(error: KeyvisorError): string {
+  if (error.code === 'tool-missing') return `the manifest was not read: ${error.message}`
+  return `the ESP has no readable manifest at ${MANIFEST_ON_ESP}`
+}
+
+function parseManifest(text: string): { manifest: Json; notes: string[] } {
+  try {
+    return { manifest: JSON.parse(text) as Json, notes: [] }
+  } catch {
+    return { manifest: null, notes: [`the manifest at ${MANIFEST_ON_ESP} is not JSON`] }
+  }
+}
+
+// ------------------------------------------------------------------------------------ Layout
+
+function layoutOf(gpt: Gpt, partitions: InspectedPartition[], size: Bytes, manifest: Json): Layout {
+  const told = member(manifest, 'layout')
+  const last = partitions.at(-1)
+  const unmade = last?.name === 'library'
+  return {
+    estimated: false,
+    diskGuid: gpt.header.diskGuid,
+    sectors: Math.max(gpt.header.myLba, gpt.header.alternateLba) + 1,
+    partitions: partitions.map(({ content: _, verity: __, ...partition }) => partition),
+    data: unmade
+      ? {
+          number: last.number + 1,
+          name: 'data',
+          first: alignUp(last.last + 1, MiB / SECTOR),
+          minimum: bytesOf(member(member(told, 'data'), 'minimum')) ?? 0,
+        }
+      : null,
+    smallestStick: bytesOf(member(told, 'smallestStick')) ?? size,
+  }
+}
+
+/** A member of a JSON object that came from outside; null when there is none. */
+function member(value: Json, key: string): Json {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return null
+  return Object.hasOwn(value, key) ? (value[key] ?? null) : null
+}
+
+function bytesOf(value: Json): Bytes | undefined {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0 ? value : undefined
+}

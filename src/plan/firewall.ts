@@ -1,0 +1,59 @@
+/**
+ * Firewall: the stick's nftables rules, one table, made from the guests' network and ports.
+ *
+ * Free of `node:` imports: the stick runs this file under qjs and gives the result to `nft -f`.
+ * Left out: rules of the user's own, which belong in a table of another name; IPv6 for guests, whose network has
+ * none: the forward chain drops it.
+ *
+ * Spec: nft(8). Loading the text again replaces the table in one transaction.
+ */
+import type { GuestDefinition, GuestNetwork } from './types.js'
+
+/** The rules. Guests reach the PC's network through the host; from there only forwarded ports reach a guest. */
+export function nftRules(network: GuestNetwork, guests: readonly GuestDefinition[]): string {
+  const bridge = `"${network.bridge}"`
+  return `table inet keyvisor
+delete table inet keyvisor
+table inet keyvisor {
+  chain input {
+    type filter hook input priority filter; policy drop;
+    ct state established,related accept
+    ct state invalid drop
+    iif "lo" accept
+    meta l4proto { icmp, ipv6-icmp } accept
+    # Answers to DHCPv6 are no part of a connection that was opened.
+    ip6 saddr fe80::/10 udp dport 546 accept
+    iifname ${bridge} udp dport { 53, 67 } accept
+    iifname ${bridge} tcp dport 53 accept
+    # Not from guests: they have no business with the host itself.
+    iifname != ${bridge} tcp dport 22 accept
+  }
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    ct state invalid drop
+    iifname ${bridge} accept
+    oifname ${bridge} ct status dnat accept
+  }
+  chain prerouting {
+    type nat hook prerouting priority dstnat; policy accept;
+${forwards(bridge, guests).join('')}  }
+  chain postrouting {
+    type nat hook postrouting priority srcnat; policy accept;
+    ip saddr ${network.gateway}/${network.prefix} oifname != ${bridge} masquerade
+  }
+}
+`
+}
+
+/** One rule for each port that a guest with a network card has forwarded. */
+function forwards(bridge: string, guests: readonly GuestDefinition[]): string[] {
+  return guests.flatMap((guest) => {
+    const address = guest.nics[0]?.address
+    if (address === undefined) return []
+    return guest.ports.map(
+      (port) =>
+        `    iifname != ${bridge} fib daddr type local tcp dport ${port.host} dnat ip to ${address}:${port.guest}\n`,
+    )
+  })
+}

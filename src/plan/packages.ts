@@ -1,0 +1,69 @@
+/**
+ * Package sets: what is asked of Debian for the tools, the host and the guests. A lock pins the answers.
+ *
+ * Left out: resolving (`debian/`), and files that are taken from packages one by one.
+ */
+import { DEFAULTS, type DebianTree, type Profile } from '../profile/profile.gen.js'
+import { HOST_PACKAGES, SETTING_PACKAGES } from './host-packages.js'
+import type { PackageRequest } from './types.js'
+
+/** Suite of the tools trees. */
+const TOOLS_SUITE = 'trixie'
+
+/** What a tree needs in which shell scripts run; unpacking alone does not bring Debian's essential packages. */
+const SHELL = ['base-files', 'libc-bin', 'bash', 'dash', 'coreutils', 'grep', 'sed', 'findutils', 'diffutils']
+
+/** Tools that make the bytes of an image. */
+const PACK_TOOLS = [
+  ...SHELL,
+  ...['tar', 'cpio', 'gzip', 'zstd', 'util-linux', 'squashfs-tools', 'e2fsprogs', 'dosfstools', 'mtools'],
+  ...['gdisk', 'fdisk', 'cryptsetup-bin', 'qemu-utils'],
+  // The boot chain: these files go to the ESP as they are.
+  ...['shim-signed', 'grub-efi-amd64-signed', 'grub-common', 'grub-pc-bin'],
+]
+
+/** Tools that boot an image. */
+const LAB_TOOLS = [...SHELL, 'qemu-system-x86', 'qemu-utils', 'ovmf', 'swtpm', 'swtpm-tools']
+
+/** The least with which a Debian guest starts, has network and a console. */
+const GUEST_PACKAGES = [
+  ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
+  ...['linux-image-cloud-amd64', 'initramfs-tools'],
+]
+
+/**
+ * Every set that the profile needs: the tools, the host, and a tree for each Debian guest. Guests with the same
+ * suite and packages get equal lists, so that they share one tree.
+ */
+export function packageRequests(profile: Profile): PackageRequest[] {
+  const guests = (profile.guests ?? []).flatMap((guest): PackageRequest[] => {
+    if (!('debian' in guest.source)) return []
+    const suite = guest.source.debian.suite ?? DEFAULTS.debianTree.suite
+    return [{ set: `guest.${guest.name}`, suite, packages: guestPackages(guest.source.debian) }]
+  })
+  return [
+    { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
+    { set: 'tools.lab', suite: TOOLS_SUITE, packages: sortedSet(LAB_TOOLS) },
+    { set: 'host', suite: profile.host?.suite ?? DEFAULTS.host.suite, packages: hostPackages(profile) },
+    ...guests,
+  ]
+}
+
+/** The packages asked for on the host, sorted: its own, those that its settings need, and the user's. */
+export function hostPackages(profile: Profile): string[] {
+  const host = { ...DEFAULTS.host, ...profile.host }
+  const settings = (['locale', 'keyboard', 'timezone'] as const).flatMap((setting) =>
+    host[setting] === SETTING_PACKAGES[setting].usual ? [] : SETTING_PACKAGES[setting].packages,
+  )
+  return sortedSet([...HOST_PACKAGES, ...settings, ...host.packages])
+}
+
+/** The packages asked for in a Debian guest, sorted: the bootable base and the user's. */
+export function guestPackages(tree: DebianTree): string[] {
+  return sortedSet([...GUEST_PACKAGES, ...(tree.packages ?? [])])
+}
+
+/** By code unit: a locale must not change a key. */
+function sortedSet(names: readonly string[]): string[] {
+  return [...new Set(names)].sort()
+}

@@ -1,0 +1,280 @@
+/**
+ * The Plan: every decision that a profile leaves open, taken once. A pure function of the profile, the lock and
+ * what was found out about the files that the profile names: no clock, no random, no I/O.
+ *
+ * Left out: sizes that depend on finished bytes (`layout.ts`), and checks of the profile (`profile/`): what is
+ * wrong here although it was validated is our own bug.
+ */
+import { resolve } from 'node:path/posix'
+import { canonicalJson, type Json, sha256 } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import { type Bytes, formatBytes, MiB, parseBytes } from '../base/units.js'
+import { type Admin, DEFAULTS, type Guest, type Profile, type RootFile } from '../profile/profile.gen.js'
+import { MOST_DISKS } from './domain.js'
+import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
+import { guestPackages, hostPackages } from './packages.js'
+import type {
+  GuestPlan,
+  GuestSource,
+  HostPlan,
+  LibraryGuest,
+  LibraryIndex,
+  Lock,
+  Plan,
+  PlannedFile,
+  Ready,
+  StickPlan,
+  Uplink,
+} from './types.js'
+
+/** What the caller found out about the files that a profile names. */
+export interface ProfileFiles {
+  /** Absolute path of the folder that the profile's relative paths begin in. */
+  folder: string
+  /** Text of each of `host.admin.sshKeyFiles`, by its path as the profile has it. */
+  sshKeyFiles: Readonly<Record<string, string>>
+  /** Virtual size of the base image of each guest that has an image as source, by guest. */
+  virtualSizes: Readonly<Record<string, Bytes>>
+}
+
+/** Headroom of a library that has no fixed size, so that a later one fits. */
+const LIBRARY_HEADROOM_PERCENT = 25
+
+/** A guest without an order starts after all that have one: 9999 is the schema's last. */
+const FIRST_UNORDERED = 10_000
+
+/**
+ * Makes the Plan of a valid profile, frozen.
+ *
+ * @throws KeyvisorError `disk-too-small`, `too-many-disks`, `too-many-nics`; Error (BUG) where profile, lock and
+ *   files do not belong together
+ */
+export function makePlan(profile: Profile, lock: Lock, files: ProfileFiles): Plan {
+  return freeze({
+    version: 1,
+    name: profile.name,
+    epoch: lock.epoch,
+    stick: planStick(profile),
+    host: planHost(profile, files),
+    network: NETWORK,
+    guests: planGuests(profile, lock, files),
+  })
+}
+
+function planStick(profile: Profile): StickPlan {
+  const stick = { ...DEFAULTS.stick, ...profile.stick }
+  const library = stick.library === undefined ? undefined : bytes(stick.library)
+  return {
+    firmware: [...stick.firmware],
+    minimumSize: bytes(stick.minimumSize),
+    alignment: MiB,
+    biosBoot: MiB,
+    esp: bytes(stick.esp),
+    rootSlot: bytes(stick.rootSlot),
+    library: library === undefined ? { headroomPercent: LIBRARY_HEADROOM_PERCENT } : { size: library },
+    dataMinimum: 512 * MiB,
+  }
+}
+
+function planHost(profile: Profile, files: ProfileFiles): HostPlan {
+  const host = { ...DEFAULTS.host, ...profile.host }
+  return {
+    suite: host.suite,
+    hostname: host.hostname ?? profile.name,
+    locale: host.locale,
+    keyboard: host.keyboard,
+    timezone: host.timezone,
+    admin: planAdmin(host.admin ?? {}, files),
+    uplink: planUplink(profile),
+    packages: hostPackages(profile),
+    files: host.files.map((file) => planFile(file, files.folder)),
+    // The last console is the one that init writes to: the screen, where a person looks.
+    kernelArguments: ['console=ttyS0,115200', 'console=tty0'],
+  }
+}
+
+function planAdmin(given: Admin, files: ProfileFiles): HostPlan['admin'] {
+  const admin = { ...DEFAULTS.admin, ...given }
+  const fromFiles = admin.sshKeyFiles.flatMap((path) => {
+    const text = files.sshKeyFiles[path]
+    if (text === undefined) throw new Error(`BUG: ${path} was not read`)
+    return keyLines(text)
+  })
+  return {
+    name: admin.name,
+    sshKeys: [...new Set([...admin.sshKeys.map((key) => key.trim()), ...fromFiles])],
+    passwordHash: admin.passwordHash ?? '',
+  }
+}
+
+/** Lines of an authorized_keys or .pub file (sshd(8), AUTHORIZED_KEYS FILE FORMAT). */
+function keyLines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'))
+}
+
+function planUplink(profile: Profile): Uplink {
+  const { uplink } = { ...DEFAULTS.hostNetwork, ...profile.host?.network }
+  if (uplink === 'dhcp') return { kind: 'dhcp' }
+  const { address, gateway, dns } = { ...DEFAULTS.staticUplink, ...uplink }
+  return { kind: 'static', address, gateway, dns: [...dns] }
+}
+
+function planFile(given: RootFile, folder: string): PlannedFile {
+  const file = { ...DEFAULTS.rootFile, ...given }
+  return {
+    source: resolve(folder, file.source),
+    target: file.target,
+    mode: Number.parseInt(file.mode, 8),
+    owner: file.owner,
+  }
+}
+
+function planGuests(profile: Profile, lock: Lock, files: ProfileFiles): GuestPlan[] {
+  const guests = profile.guests ?? []
+  const cards = guests.flatMap((guest) => nicsOf(guest).map((nic, index) => cardOf(guest, nic, index)))
+  const identities = identifyCards(profile.name, cards)
+  return guests.map((guest, index) => {
+    const own = identities.filter((_, place) => cards[place]?.guest === guest.name)
+    return planGuest(profile, guest, index, own, planSource(guest, lock, files), files)
+  })
+}
+
+function nicsOf(guest: Guest): NonNullable<Guest['nics']> {
+  return guest.nics ?? DEFAULTS.guest.nics
+}
+
+function cardOf(guest: Guest, nic: { mac?: string }, index: number): Card {
+  return { guest: guest.name, index, ...(nic.mac === undefined ? {} : { mac: nic.mac }) }
+}
+
+function planGuest(
+  profile: Profile,
+  given: Guest,
+  index: number,
+  cards: CardIdentity[],
+  source: GuestSource,
+  files: ProfileFiles,
+): GuestPlan {
+  const guest = { ...DEFAULTS.guest, ...given }
+  const serial = (part: string) => guestSerial(profile.name, guest.name, part)
+  const range = typeof guest.memory === 'string' ? { min: guest.memory, max: guest.memory } : guest.memory
+  return {
+    name: guest.name,
+    uuid: guest.uuid?.toLowerCase() ?? guestUuid(profile.name, guest.name),
+    serial: guest.serial ?? serial('machine'),
+    machine: guest.machine,
+    firmware: guest.firmware,
+    cpus: typeof guest.cpus === 'number' ? { min: guest.cpus, max: guest.cpus } : { ...guest.cpus },
+    memory: { min: bytes(range.min), max: bytes(range.max) },
+    disk: { size: diskSize(guest, source, files), serial: serial('disk-0') },
+    disks: planDisks(guest, serial),
+    nics: cards.map((card) => ({ network: NETWORK.name, ...card })),
+    ports: guest.ports.map((port) => ({ ...port })),
+    autostart: startOrder(guest, index),
+    changes: guest.changes,
+    ready: planReady(guest.ready),
+    source,
+  }
+}
+
+function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource {
+  if ('debian' in guest.source) {
+    const tree = { ...DEFAULTS.debianTree, ...guest.source.debian }
+    return {
+      kind: 'debian',
+      suite: tree.suite,
+      packages: guestPackages(tree),
+      files: tree.files.map((file) => planFile(file, files.folder)),
+      units: [...tree.units],
+      size: bytes(tree.size),
+    }
+  }
+  const pinned = lock.images[guest.name]
+  if (!pinned) throw new Error(`BUG: the lock has no image for guest ${guest.name}`)
+  const { image, format } = guest.source
+  return {
+    kind: 'image',
+    path: resolve(files.folder, image),
+    format,
+    sha256: pinned.sha256,
+    size: pinned.size,
+  }
+}
+
+/** The size that the profile names, else the base image's. Smaller than the base would cut its file system off. */
+function diskSize(guest: Guest, source: GuestSource, files: ProfileFiles): Bytes {
+  const base = source.kind === 'debian' ? source.size : files.virtualSizes[guest.name]
+  if (base === undefined) throw new Error(`BUG: the size of guest ${guest.name}'s image was not read`)
+  const size = guest.disk === undefined ? base : bytes(guest.disk)
+  if (size < base) {
+    const sizes = `${formatBytes(size)}, its base image has ${formatBytes(base)}`
+    throw new KeyvisorError('disk-too-small', `the disk of guest ${guest.name} has ${sizes}`, {
+      hint: `set its disk to at least ${formatBytes(base)}, or leave it out`,
+    })
+  }
+  return size
+}
+
+function planDisks(guest: Guest, serial: (part: string) => string): GuestPlan['disks'] {
+  const disks = guest.disks ?? []
+  if (disks.length >= MOST_DISKS) {
+    const counted = `${disks.length} disks beside its first, the limit is ${MOST_DISKS - 1}`
+    throw new KeyvisorError('too-many-disks', `guest ${guest.name} has ${counted}`)
+  }
+  return disks.map((disk, index) => ({
+    size: bytes(disk.size),
+    serial: disk.serial ?? serial(`disk-${index + 1}`),
+  }))
+}
+
+function startOrder(guest: Guest, index: number): number | null {
+  if (guest.autostart === false) return null
+  return guest.autostart?.order ?? FIRST_UNORDERED + index
+}
+
+function planReady(ready: NonNullable<Guest['ready']>): Ready {
+  if (typeof ready === 'string') return { kind: ready }
+  return 'tcp' in ready ? { kind: 'tcp', port: ready.tcp } : { kind: 'log', pattern: ready.log }
+}
+
+/** A size that the schema has let through. */
+function bytes(text: string): Bytes {
+  const value = parseBytes(text)
+  if (value === undefined) throw new Error(`BUG: ${text} is not a size`)
+  return value
+}
+
+/**
+ * What the library carries for the stick to read.
+ *
+ * @param bases the finished base image of each guest, by guest: digest of the qcow2 and its virtual size
+ */
+export function libraryIndex(
+  plan: Plan,
+  bases: Readonly<Record<string, { sha256: string; size: Bytes }>>,
+): LibraryIndex {
+  const guests = plan.guests.map(({ source: _, ...definition }): LibraryGuest => {
+    const base = bases[definition.name]
+    if (!base) throw new Error(`BUG: guest ${definition.name} has no base image`)
+    const digest = sha256(canonicalJson([definition as unknown as Json, base.sha256]))
+    const { sha256: baseDigest, size } = base
+    return {
+      ...definition,
+      base: { file: `${baseDigest}.qcow2`, sha256: baseDigest, size },
+      definition: digest,
+    }
+  })
+  return { version: 1, name: plan.name, network: plan.network, guests }
+}
+
+/** Freezes a value and all that is in it. */
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const member of Object.values(value)) freeze(member)
+    Object.freeze(value)
+  }
+  return value
+}

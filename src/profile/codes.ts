@@ -1,0 +1,77 @@
+/**
+ * Codes: the stable name of everything that can be wrong with a profile, and what it means.
+ *
+ * The one list: the reference page's table is made from it, every code in it has a profile in
+ * `fixtures/profiles/broken/`, and no rule can report a code that is not in it. Free of imports, since
+ * `scripts/generate.js` reads this file by itself.
+ */
+
+interface CodeMeaning {
+  severity: 'error' | 'warning'
+  /** One sentence for the reference page. */
+  meaning: string
+}
+
+const error = (meaning: string): CodeMeaning => ({ severity: 'error', meaning })
+const warning = (meaning: string): CodeMeaning => ({ severity: 'warning', meaning })
+
+export const CODES = {
+  // The file.
+  'no-file': error('The profile, or a file that it names, does not exist.'),
+  'not-a-file': error('What is named is a folder, a device or unreadable, not a file that can be read.'),
+  'bad-encoding': error('The profile is not UTF-8 text.'),
+  'byte-order-mark': warning('The profile begins with a byte order mark, which YAML and JSON do not need.'),
+  'empty-profile': error('There is nothing in the profile.'),
+  'bad-syntax': error('The text is not YAML 1.2.'),
+  'tab-indent': error('A tab indents, where YAML takes spaces only.'),
+  'duplicate-key': error('A key stands twice in the same place.'),
+  'several-documents': error('The file holds more than one YAML document.'),
+  'too-many-aliases': error('Aliases expand to more than a profile can need.'),
+  // The schema.
+  'unknown-key': error('A key that the schema does not know in this place.'),
+  'missing-key': error('A key that must be there is not.'),
+  'conflicting-key': error('Two keys are given of which only one can be.'),
+  'wrong-type': error('A value of another type than the schema has here.'),
+  'not-one-of': error('A value that is none of those the schema lists.'),
+  'bad-size': error('A size that is not a whole number above 0 with a binary unit.'),
+  'bad-pattern': error('A text that does not have the form that its place asks for.'),
+  'empty-text': error('A text that must not be empty.'),
+  'too-small': error('A number below the least that is allowed.'),
+  'too-large': error('A number above the most that is allowed.'),
+  'too-few': error('A list with fewer entries than it must have.'),
+  'too-many': error('A list with more entries than it can have.'),
+  'duplicate-entry': error('An entry stands twice in a list.'),
+  // Rules across fields: names and numbers that must be unique.
+  'duplicate-name': error('Two guests have the same name.'),
+  'duplicate-mac': error('Two network cards have the same MAC address.'),
+  'duplicate-uuid': error('Two guests have the same UUID.'),
+  'duplicate-order': error('Two guests have the same place in the start order.'),
+  'duplicate-port': error('Two guests want the same port of the stick.'),
+  'duplicate-serial': error('Two disks of a guest have the same serial number.'),
+  'duplicate-target': error('Two files go to the same place.'),
+  // Rules across fields: the host.
+  'no-login': warning('Nobody can log in: there is no SSH key and no password hash.'),
+  'bad-ssh-key': error('What is given as an SSH key is not an OpenSSH public key.'),
+  'private-key': error('A private key is given where a public key belongs.'),
+  'reserved-name': error('The admin has the name of an account that every Debian system has.'),
+  'unknown-timezone': error('There is no such time zone.'),
+  'gateway-outside-subnet': error("The gateway is not in the static address's subnet."),
+  // Rules across fields: guests.
+  'min-above-max': error('The least is above the most.'),
+  'bad-regex': error('The regular expression does not compile.'),
+  'no-nic': error('A port of a guest is named, and the guest has no network card.'),
+  'reserved-port': error("The stick's own SSH server has this port."),
+  'agent-missing': error('The guest agent shall answer, and its package is not in the guest.'),
+  'multicast-mac': error('A MAC address that is a group address, which no network card can have.'),
+  'no-secure-boot': error('The machine type has no Secure Boot.'),
+  'machine-too-new': error("The suite's QEMU does not have this machine type yet."),
+  'disk-smaller-than-base': error("The guest's disk is smaller than its base image."),
+  // Rules across fields: the stick.
+  'disk-larger-than-stick': error("A guest's disks come to more than the smallest stick."),
+  'stick-too-small': error('The fixed partitions alone do not fit the smallest stick.'),
+  'memory-too-small': error("The autostart guests' least memory and the host's do not fit the smallest PC."),
+  // Files that the profile names.
+  'wrong-format': error('An image file is not in the format that the profile says.'),
+} as const satisfies Record<string, CodeMeaning>
+
+export type Code = keyof typeof CODES

@@ -1,0 +1,22 @@
+/**
+ * Rules: what the schema cannot say, since it takes two places of a profile, or a look into a text.
+ *
+ * One small function a rule, in `rules/`, by what it is about. Each runs on what the schema left standing and gives
+ * findings in any order. Left out: anything that reads a file (files.ts).
+ */
+import type { Finding } from './problems.js'
+import type { Profile } from './profile.gen.js'
+import { guestRules } from './rules/guests.js'
+import { hostRules } from './rules/host.js'
+import type { Rule, Sound } from './rules/sound.js'
+import { stickRules } from './rules/stick.js'
+import { uniqueRules } from './rules/unique.js'
+
+export type { Sound } from './rules/sound.js'
+export { HOST_RESERVE } from './rules/stick.js'
+
+const RULES: Rule[] = [...uniqueRules, ...hostRules, ...guestRules, ...stickRules]
+
+export function checkRules(profile: Sound<Profile>): Finding[] {
+  return RULES.flatMap((rule) => [...rule(profile)])
+}

@@ -1,0 +1,144 @@
+/**
+ * Rules about one guest at a time.
+ */
+import { formatBytes } from '../../base/units.js'
+import type { Finding } from '../problems.js'
+import { DEFAULTS, type Guest } from '../profile.gen.js'
+import {
+  bytesOf,
+  debianOf,
+  entries,
+  guestsOf,
+  memoryOf,
+  type Placed,
+  type Rule,
+  rangeOf,
+  type Sound,
+} from './sound.js'
+
+/** QEMU of Debian 13, the one suite. */
+const NEWEST_MACHINE = { major: 10, minor: 0 }
+
+/** Of the stick's own SSH server. */
+const SSH_PORT = 22
+
+type GuestRule = (guest: Placed<Sound<Guest>>) => Iterable<Finding>
+
+/** Whether a guest of the user's has no network card; the default has one. */
+const hasNoNic = (guest: Sound<Guest>) => guest.nics?.length === 0
+
+const memory: GuestRule = function* ({ value, path }) {
+  const range = memoryOf(value)
+  if (!range || range.min <= range.max) return
+  const message = `the least memory, ${formatBytes(range.min)}, is above the most, ${formatBytes(range.max)}`
+  yield { code: 'min-above-max', path: [...path, 'memory', 'min'], message }
+}
+
+const cpus: GuestRule = function* ({ value, path }) {
+  const range = rangeOf(value.cpus, Number)
+  if (!range || range.min <= range.max) return
+  const message = `the least number of CPUs, ${range.min}, is above the most, ${range.max}`
+  yield { code: 'min-above-max', path: [...path, 'cpus', 'min'], message }
+}
+
+const regex: GuestRule = function* ({ value, path }) {
+  if (typeof value.ready !== 'object' || !('log' in value.ready) || value.ready.log === undefined) return
+  try {
+    new RegExp(value.ready.log)
+  } catch (error) {
+    const reason = (error as Error).message.replace(/^Invalid regular expression: /, '')
+    const message = `the regular expression does not compile: ${reason}`
+    yield { code: 'bad-regex', path: [...path, 'ready', 'log'], message }
+  }
+}
+
+const readyNic: GuestRule = function* ({ value, path }) {
+  if (!hasNoNic(value) || typeof value.ready !== 'object' || !('tcp' in value.ready)) return
+  const message = 'a port shall answer, and the guest has no network card'
+  yield { code: 'no-nic', path: [...path, 'ready', 'tcp'], message, hint: 'add {network: nat} to its nics' }
+}
+
+const portsNic: GuestRule = function* ({ value, path }) {
+  if (!hasNoNic(value) || !value.ports?.length) return
+  const message = 'ports lead into the guest, and it has no network card'
+  yield { code: 'no-nic', path: [...path, 'ports'], message, hint: 'add {network: nat} to its nics' }
+}
+
+const sshPort: GuestRule = ({ value, path }) =>
+  entries(value.ports, [...path, 'ports'])
+    .filter((port) => port.value.host === SSH_PORT)
+    .map((port) => ({
+      code: 'reserved-port',
+      path: [...port.path, 'host'],
+      message: `port ${SSH_PORT} of the stick is its own SSH server's`,
+      hint: 'take another port, such as 2222',
+    }))
+
+const agent: GuestRule = function* ({ value, path }) {
+  const debian = debianOf(value)
+  if (value.ready !== 'agent' || !debian) return
+  const isRefused = 'packages' in debian && (!debian.packages || debian.packages.includes(undefined))
+  if (isRefused || debian.packages?.includes('qemu-guest-agent')) return
+  const message = 'the agent shall answer, and the guest does not have qemu-guest-agent'
+  const hint = `add qemu-guest-agent to the guest's packages`
+  yield { code: 'agent-missing', path: [...path, 'ready'], message, hint }
+}
+
+/** The lowest bit of the first byte marks a group address (IEEE 802, section 8.2.2). */
+const multicast: GuestRule = ({ value, path }) =>
+  entries(value.nics, [...path, 'nics']).flatMap((nic): Finding[] => {
+    const { mac } = nic.value
+    if (mac === undefined || (Number.parseInt(mac.slice(0, 2), 16) & 1) === 0) return []
+    const message = `${mac} is a group address: its first byte is odd`
+    const hint = 'take one that begins with 52:54:00'
+    return [{ code: 'multicast-mac', path: [...nic.path, 'mac'], message, hint }]
+  })
+
+const secureBoot: GuestRule = function* ({ value, path }) {
+  if (value.firmware !== 'uefi-secure' || !value.machine || value.machine.startsWith('pc-q35-')) return
+  const message = `uefi-secure needs a q35 machine, and this is ${value.machine}`
+  const hint = `take ${DEFAULTS.guest.machine}`
+  yield { code: 'no-secure-boot', path: [...path, 'firmware'], message, hint }
+}
+
+const machine: GuestRule = function* ({ value, path }) {
+  const match = /-([0-9]+)\.([0-9]+)$/.exec(value.machine ?? '')
+  if (!match) return
+  const [major, minor] = [Number(match[1]), Number(match[2])]
+  const { major: newest, minor: newestMinor } = NEWEST_MACHINE
+  if (major < newest || (major === newest && minor <= newestMinor)) return
+  const message = `QEMU on the stick is ${newest}.${newestMinor} and does not know ${value.machine}`
+  yield {
+    code: 'machine-too-new',
+    path: [...path, 'machine'],
+    message,
+    hint: `take ${DEFAULTS.guest.machine}`,
+  }
+}
+
+const diskBelowBase: GuestRule = function* ({ value, path }) {
+  const debian = debianOf(value)
+  if (!debian || value.disk === undefined) return
+  const base = 'size' in debian ? debian.size : DEFAULTS.debianTree.size
+  if (bytesOf(value.disk) >= bytesOf(base)) return
+  const message = `${value.disk} is less than the base image has (${base})`
+  yield { code: 'disk-smaller-than-base', path: [...path, 'disk'], message }
+}
+
+const GUEST_RULES: GuestRule[] = [
+  memory,
+  cpus,
+  regex,
+  readyNic,
+  portsNic,
+  sshPort,
+  agent,
+  multicast,
+  secureBoot,
+  machine,
+  diskBelowBase,
+]
+
+export const guestRules: Rule[] = GUEST_RULES.map(
+  (rule) => (profile) => guestsOf(profile).flatMap((guest) => [...rule(guest)]),
+)

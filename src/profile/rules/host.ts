@@ -1,0 +1,90 @@
+/**
+ * Rules about the host: who can log in, where it is, how it reaches the network.
+ */
+
+import type { Finding } from '../problems.js'
+import { keyFinding } from '../ssh.js'
+import { closest } from '../wording.js'
+import { entries, type Rule } from './sound.js'
+
+/** Accounts that base-passwd and the host's own packages make. */
+const RESERVED = new Set(
+  (
+    '_apt backup bin daemon dnsmasq games irc libvirt-qemu list lp mail man messagebus news nobody polkitd proxy ' +
+    'root sshd swtpm sync sys systemd-network systemd-resolve systemd-timesync tss uucp uuidd www-data'
+  ).split(' '),
+)
+
+const ADMIN = ['host', 'admin'] as const
+
+const reservedName: Rule = function* ({ host }) {
+  const name = host?.admin?.name
+  if (name === undefined || !RESERVED.has(name)) return
+  const message = `${name} is an account that every host has`
+  yield { code: 'reserved-name', path: [...ADMIN, 'name'], message, hint: 'choose another name' }
+}
+
+const sshKeys: Rule = ({ host }) =>
+  entries(host?.admin?.sshKeys, [...ADMIN, 'sshKeys']).flatMap(({ value, path }): Finding[] => {
+    const found = keyFinding(value)
+    return found ? [{ ...found, path }] : []
+  })
+
+/** A way in counts when it is given, also where what is given is wrong: that is reported by itself. */
+const noLogin: Rule = function* (profile) {
+  const refused =
+    ('host' in profile && !profile.host) || (profile.host && 'admin' in profile.host && !profile.host.admin)
+  if (refused) return
+  const admin = profile.host?.admin ?? {}
+  const isGiven = (key: 'sshKeys' | 'sshKeyFiles') => key in admin && admin[key]?.length !== 0
+  if (isGiven('sshKeys') || isGiven('sshKeyFiles') || 'passwordHash' in admin) return
+  const message = 'nobody can log in to the host: it has no SSH key and no password'
+  yield { code: 'no-login', path: ADMIN, message, hint: 'name a public key in host.admin.sshKeyFiles' }
+}
+
+const timezone: Rule = function* ({ host }) {
+  const zone = host?.timezone
+  if (zone === undefined) return
+  const zones = ['UTC', ...Intl.supportedValuesOf('timeZone')]
+  const alike = zones.find((known) => known.toLowerCase() === zone.toLowerCase())
+  if (alike === zone || (alike === undefined && isZone(zone))) return
+  const meant = alike ?? closest(zone, zones)
+  const hint = meant === undefined ? 'take a name such as Europe/Paris' : `did you mean ${meant}?`
+  yield {
+    code: 'unknown-timezone',
+    path: ['host', 'timezone'],
+    message: `there is no time zone ${zone}`,
+    hint,
+  }
+}
+
+/** Also true of older names, which `supportedValuesOf` leaves out. */
+function isZone(zone: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: zone })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const gateway: Rule = function* ({ host }) {
+  const uplink = host?.network?.uplink
+  if (typeof uplink !== 'object' || uplink.address === undefined || uplink.gateway === undefined) return
+  const [address, prefix] = uplink.address.split('/') as [string, string]
+  const mask = (0xffffffff << (32 - Number(prefix))) >>> 0
+  if ((ipv4(address) & mask) === (ipv4(uplink.gateway) & mask)) return
+  yield {
+    code: 'gateway-outside-subnet',
+    path: ['host', 'network', 'uplink', 'gateway'],
+    message: `${uplink.gateway} is not in the subnet of ${uplink.address}`,
+    hint: 'correct the gateway, or the length of the prefix',
+  }
+}
+
+/** A dotted address as a signed 32-bit number, as JavaScript's bit operators have it. */
+function ipv4(address: string): number {
+  return address.split('.').reduce((value, part) => (value << 8) | Number(part), 0)
+}
+
+export const hostRules: Rule[] = [reservedName, sshKeys, noLogin, timezone, gateway]

@@ -1,0 +1,86 @@
+/**
+ * Rules: names, numbers and places that only one can have. The later of two is reported.
+ */
+import type { Code } from '../codes.js'
+import { type Finding, formatPath } from '../problems.js'
+import { entries, fileLists, guestsOf, type Placed, type Rule } from './sound.js'
+
+function* duplicates(
+  code: Code,
+  what: string,
+  placed: Placed<string | number | undefined>[],
+): Generator<Finding> {
+  const taken = new Map<string | number, Placed<unknown>>()
+  for (const { value, path } of placed) {
+    if (value === undefined) continue
+    const key = typeof value === 'string' ? value.toLowerCase() : value
+    const first = taken.get(key)
+    if (first) yield { code, path, message: `the ${what} ${value} is that of ${formatPath(first.path)} too` }
+    else taken.set(key, { value, path })
+  }
+}
+
+const names: Rule = (profile) =>
+  duplicates(
+    'duplicate-name',
+    'name',
+    guestsOf(profile).map(({ value, path }) => ({ value: value.name, path: [...path, 'name'] })),
+  )
+
+const uuids: Rule = (profile) =>
+  duplicates(
+    'duplicate-uuid',
+    'UUID',
+    guestsOf(profile).map(({ value, path }) => ({ value: value.uuid, path: [...path, 'uuid'] })),
+  )
+
+const orders: Rule = (profile) =>
+  duplicates(
+    'duplicate-order',
+    'start order',
+    guestsOf(profile).map(({ value, path }) => ({
+      value: value.autostart ? value.autostart.order : undefined,
+      path: [...path, 'autostart', 'order'],
+    })),
+  )
+
+const macs: Rule = (profile) =>
+  duplicates(
+    'duplicate-mac',
+    'MAC address',
+    guestsOf(profile)
+      .flatMap(({ value, path }) => entries(value.nics, [...path, 'nics']))
+      .map(({ value, path }) => ({ value: value.mac, path: [...path, 'mac'] })),
+  )
+
+const hostPorts: Rule = (profile) =>
+  duplicates(
+    'duplicate-port',
+    'port',
+    guestsOf(profile)
+      .flatMap(({ value, path }) => entries(value.ports, [...path, 'ports']))
+      .map(({ value, path }) => ({ value: value.host, path: [...path, 'host'] })),
+  )
+
+const diskSerials: Rule = (profile) =>
+  guestsOf(profile).flatMap(({ value, path }) => {
+    const disks = entries(value.disks, [...path, 'disks'])
+    const serials = disks.map((disk) => ({ value: disk.value.serial, path: [...disk.path, 'serial'] }))
+    return [...duplicates('duplicate-serial', 'serial', serials)]
+  })
+
+/** Case matters in a path: each list is compared as it is written. */
+const targets: Rule = (profile) =>
+  fileLists(profile).flatMap((files) => {
+    const seen = new Map<string, Placed<unknown>>()
+    return files.flatMap(({ value, path }): Finding[] => {
+      const { target } = value
+      const first = target === undefined ? undefined : seen.get(target)
+      if (target !== undefined && !first) seen.set(target, { value, path })
+      if (!first) return []
+      const message = `${target} is the target of ${formatPath(first.path)} too`
+      return [{ code: 'duplicate-target', path: [...path, 'target'], message }]
+    })
+  })
+
+export const uniqueRules: Rule[] = [names, uuids, orders, macs, hostPorts, diskSerials, targets]

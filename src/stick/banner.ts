@@ -1,0 +1,123 @@
+/**
+ * The banner above the login prompt, in the form that agetty(8) reads from issue files.
+ */
+import { formatBytes } from '../base/units.js'
+import type { GuestEvent, GuestState, HostEvent } from '../plan/report.js'
+import type { LibraryGuest } from '../plan/types.js'
+import type { Machine } from './machine.js'
+
+export interface GuestLine {
+  name: string
+  state: GuestState | 'waiting' | 'starting'
+  reason: string
+  ports: { host: number; guest: number }[]
+  /** Once its state is final. */
+  event?: GuestEvent
+}
+
+/** All that the banner and the status file show. */
+export interface Banner {
+  name: string
+  version: string
+  /** Network cards of the PC. agetty puts their addresses in, and shows the banner anew when one changes. */
+  cards: string[]
+  admin: Admin
+  host?: HostEvent
+  guests: GuestLine[]
+  problems: string[]
+}
+
+/** The account that administers the host, and how one gets into it. */
+interface Admin {
+  name: string
+  password: boolean
+  key: boolean
+}
+
+/** The banner as it is before anything has started. */
+export function firstBanner(machine: Machine, name: string, guests: readonly LibraryGuest[]): Banner {
+  const release = machine.readFile('/etc/os-release') ?? ''
+  return {
+    name,
+    version: /^IMAGE_VERSION="?([^"\n]*)/m.exec(release)?.[1] ?? '',
+    cards: networkCards(machine),
+    admin: readAdmin(machine),
+    guests: guests.map((guest) => ({ name: guest.name, state: 'waiting', reason: '', ports: guest.ports })),
+    problems: [],
+  }
+}
+
+/** Cards that are hardware: those of /proc/net/dev that have a device behind them. */
+function networkCards(machine: Machine): string[] {
+  const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
+  return names.map((name) => name.trim()).filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+}
+
+/** The first account that is a person's: useradd(8) gives it 1000. */
+function readAdmin(machine: Machine): Admin {
+  const [name, , , , , home] =
+    machine
+      .readFile('/etc/passwd')
+      ?.split('\n')
+      .map((line) => line.split(':'))
+      .find((fields) => fields[2] === '1000') ?? []
+  if (name === undefined) return { name: '', password: false, key: false }
+  const shadow = machine.readFile('/etc/shadow')?.split('\n') ?? []
+  return {
+    name,
+    password: shadow.some((line) => line.startsWith(`${name}:$`)),
+    key: (machine.readFile(`${home}/.ssh/authorized_keys`) ?? '').trim() !== '',
+  }
+}
+
+export function bannerText(banner: Banner): string {
+  const title = ['Keyvisor', banner.version, banner.name && `- ${banner.name}`].filter(Boolean).join(' ')
+  const rows: [string, string][] = [
+    ...(banner.host ? [['This PC', escaped(pcText(banner.host))] as [string, string]] : []),
+    ...labelled('Addresses', addresses(banner.cards)),
+    ...labelled('Guests', banner.guests.map(guestText).map(escaped)),
+    ...labelled('Problems', banner.problems.map(escaped)),
+    ...labelled('Log in', logIn(banner.admin).map(escaped)),
+    ['Shut down', 'press the power button, or: sudo poweroff'],
+  ]
+  const lines = rows.map(([label, text]) => `  ${label.padEnd(10)} ${text}`.trimEnd())
+  return `\n  ${escaped(title)}\n\n${lines.join('\n')}\n\n`
+}
+
+/** The label stands before the first line only. */
+function labelled(label: string, lines: string[]): [string, string][] {
+  return lines.map((line, index) => [index === 0 ? label : '', line])
+}
+
+/** `\4{card}` and `\6{card}` are agetty's. */
+function addresses(cards: string[]): string[] {
+  if (cards.length === 0) return ['none: this PC has no network card that the host knows']
+  return cards.map((card) => `${card} \\4{${card}} \\6{${card}}`)
+}
+
+function pcText(host: HostEvent): string {
+  const kvm =
+    host.accelerator === 'kvm'
+      ? 'hardware virtualization'
+      : 'NO hardware virtualization: guests are slow (look for VT-x or SVM in the firmware settings)'
+  return `${formatBytes(host.memory)} of memory, ${host.cpus} CPUs, ${kvm}`
+}
+
+function guestText(guest: GuestLine): string {
+  const ports = guest.ports.map((port) => `port ${port.host}`).join(', ')
+  const note = guest.state === 'ready' ? ports : guest.reason
+  return `${guest.name}: ${guest.state}${note && ` (${note})`}`
+}
+
+function logIn(admin: Admin): string[] {
+  const ways = [
+    ...(admin.password ? [`here, as ${admin.name}`] : []),
+    ...(admin.key ? [`ssh ${admin.name}@ADDRESS, with your key`] : []),
+  ]
+  return ways.length > 0 ? ways : ['nobody can: the profile has neither a key nor a password']
+}
+
+/** agetty takes a backslash for the start of an escape. */
+function escaped(text: string): string {
+  return text.replaceAll('\\', '\\\\')
+}

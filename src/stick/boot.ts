@@ -1,0 +1,131 @@
+/**
+ * The boot: what the stick does once its host is up. Everything that can go wrong with one guest is said of that
+ * guest and stops no other.
+ */
+import { domainPaths, networkXml } from '../plan/domain.js'
+import { nftRules } from '../plan/firewall.js'
+import { doneEvent, type GuestEvent, type GuestState, heard, type ProblemEvent } from '../plan/report.js'
+import { type Pc, type Sized, sizeGuests } from '../plan/sizing.js'
+import type { LibraryGuest, LibraryIndex } from '../plan/types.js'
+import { firstBanner } from './banner.js'
+import { damagedDevices, readHost, readPc, uptime } from './facts.js'
+import { awaitSign, defineDomain, isRunning, LIBRARY, prepareDisks, startDomain, virsh } from './guest.js'
+import { type Machine, must } from './machine.js'
+import { openReport, type Report } from './report.js'
+
+/** Runs to the end; every outcome is in the report. */
+export function boot(machine: Machine): void {
+  machine.run(['mkdir', '-p', '/run/keyvisor', '/run/issue.d', '/var/log/keyvisor'])
+  const pc = readPc(machine)
+  const index = readLibrary(machine)
+  const name = index?.name ?? ''
+  const report = openReport(machine, firstBanner(machine, name, index?.guests ?? []))
+  report.tell(readHost(machine, name, pc))
+  const tellDamage = damageWatch(machine, report)
+  tellDamage()
+  if (!index) report.tell(problem('library', `${INDEX} cannot be read: the library is missing or damaged`))
+  else connectGuests(machine, report, index)
+  const outcomes = index ? startGuests(machine, report, index.guests, pc, tellDamage) : []
+  report.tell(doneEvent(outcomes, uptime(machine)))
+}
+
+const INDEX = `${LIBRARY}/guests.json`
+
+function readLibrary(machine: Machine): LibraryIndex | undefined {
+  try {
+    return JSON.parse(machine.readFile(INDEX) ?? '') as LibraryIndex
+  } catch {
+    return undefined
+  }
+}
+
+function problem(code: ProblemEvent['code'], message: string): ProblemEvent {
+  return { event: 'problem', code, message }
+}
+
+/** Tells of each device that verity found damaged, once. */
+function damageWatch(machine: Machine, report: Report): () => void {
+  const told = new Set<string>()
+  return () => {
+    for (const device of damagedDevices(machine)) {
+      if (told.has(device)) continue
+      told.add(device)
+      report.tell(problem('verity', `verity: ${device} has a block that is not as it was built`))
+    }
+  }
+}
+
+/** The guests' network and the firewall. What fails is told; guests without network may still be of use. */
+function connectGuests(machine: Machine, report: Report, { network, guests }: LibraryIndex): void {
+  attempt(report, 'firewall', () => {
+    machine.writeFile('/run/keyvisor/rules.nft', nftRules(network, guests))
+    must(machine, ['nft', '-f', '/run/keyvisor/rules.nft'])
+  })
+  // Made anew at each boot, never defined: what it is always comes from the library.
+  attempt(report, 'network', () => {
+    if (machine.exists(`/sys/class/net/${network.bridge}`)) return
+    machine.writeFile('/run/keyvisor/network.xml', networkXml(network, guests))
+    must(machine, virsh('net-create', '/run/keyvisor/network.xml'))
+  })
+}
+
+function attempt(report: Report, code: ProblemEvent['code'], action: () => void): void {
+  try {
+    action()
+  } catch (error) {
+    report.tell(problem(code, reasonOf(error)))
+  }
+}
+
+/** One guest after the other: the next one starts when the one before is ready, or has failed. */
+function startGuests(
+  machine: Machine,
+  report: Report,
+  guests: readonly LibraryGuest[],
+  pc: Pc,
+  tellDamage: () => void,
+): GuestEvent[] {
+  return sizeGuests(guests, pc).map((sized) => {
+    const guest = guests.find((other) => other.name === sized.name) as LibraryGuest
+    const began = machine.now()
+    if (sized.start) report.starting(guest.name)
+    const { state, reason } = outcome(machine, guest, sized)
+    const event: GuestEvent = {
+      event: 'guest',
+      name: guest.name,
+      state,
+      reason,
+      accelerator: sized.accelerator,
+      memory: sized.memory,
+      cpus: sized.cpus,
+      seconds: Math.round((machine.now() - began) / 100) / 10,
+      ...(sized.start ? heard(machine.readFile(domainPaths(guest).console) ?? '') : heard('')),
+    }
+    report.tell(event)
+    tellDamage()
+    return event
+  })
+}
+
+/** What becomes of a guest. One that is not started is defined all the same, for somebody to start it. */
+function outcome(machine: Machine, guest: LibraryGuest, sized: Sized): { state: GuestState; reason: string } {
+  try {
+    // A guest that runs already, since the host's unit was started again, is not to be disturbed.
+    const running = isRunning(machine, guest)
+    if (!running) {
+      prepareDisks(machine, guest)
+      defineDomain(machine, guest, sized)
+    }
+    if (!sized.start) return { state: 'skipped', reason: sized.reason }
+    if (!running) startDomain(machine, guest)
+    awaitSign(machine, guest, sized.accelerator)
+    if (guest.ready.kind === 'none') return { state: 'started', reason: 'started, not proven' }
+    return { state: 'ready', reason: '' }
+  } catch (error) {
+    return { state: 'failed', reason: reasonOf(error) }
+  }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,293 @@
+import { copyFileSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { KeyvisorError } from '../../src/base/errors.js'
+import { systemTools, type ToolRunner } from '../../src/base/tool.js'
+import { GiB, KiB, MiB } from '../../src/base/units.js'
+import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
+import { patchBootImage, patchCoreImage } from '../../src/disk/grub.js'
+import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
+import { inspectImage, MANIFEST_ON_ESP } from '../../src/media/inspect.js'
+import { biosBootFirst, type Layout, layoutStick, type PayloadName } from '../../src/plan/layout.js'
+import type { StickPlan } from '../../src/plan/types.js'
+import { needTools, seeded, seedOfRun } from '../tools.js'
+
+const STICK: StickPlan = {
+  firmware: ['bios'],
+  minimumSize: GiB,
+  alignment: MiB,
+  biosBoot: MiB,
+  esp: 34 * MiB,
+  rootSlot: 2 * MiB,
+  library: { headroomPercent: 25 },
+  dataMinimum: 64 * MiB,
+}
+const UUID = '0a1b2c3d-4e5f-8071-8293-a4b5c6d7e8f9'
+const TOOLS = ['mkfs.vfat', 'mcopy', 'mmd', 'mtype', 'mksquashfs', 'mke2fs', 'veritysetup']
+
+const run = (tool: string, ...args: string[]) => systemTools.run({ tool, args })
+
+/** Real payloads, small ones, made by the tools that a build uses. */
+async function makePayloads(folder: string): Promise<Record<PayloadName, string>> {
+  const path = (name: string) => join(folder, name)
+  writeFileSync(path('biosBoot'), patchCoreImage(fakeCore(), biosBootFirst(STICK)))
+
+  mkdirSync(path('tree'))
+  // Noise does not pack: the root has more than one block, and so a hash tree.
+  const random = seeded(1)
+  writeFileSync(join(path('tree'), 'file'), Buffer.from(Array.from({ length: 20_000 }, () => random(256))))
+  await run('mksquashfs', path('tree'), path('root'), '-quiet', '-no-progress', '-noappend')
+  await addTree(path('root'))
+
+  writeFileSync(path('library'), '')
+  truncateSync(path('library'), 4 * MiB)
+  await run(
+    'mke2fs',
+    '-q',
+    '-F',
+    '-t',
+    'ext4',
+    '-b',
+    '4096',
+    '-O',
+    '^has_journal',
+    '-U',
+    UUID,
+    path('library'),
+  )
+  await addTree(path('library'))
+
+  writeFileSync(path('esp'), '')
+  truncateSync(path('esp'), 34 * MiB)
+  await run('mkfs.vfat', '-F', '32', '-n', 'KEYVISOR', path('esp'))
+  const manifest = { name: 'demo', layout: { smallestStick: 123 * MiB, data: { minimum: 64 * MiB } } }
+  writeFileSync(path('manifest.json'), JSON.stringify(manifest))
+  await run('mmd', '-i', path('esp'), '::/keyvisor')
+  await run('mcopy', '-i', path('esp'), path('manifest.json'), `::${MANIFEST_ON_ESP}`)
+  return { biosBoot: path('biosBoot'), esp: path('esp'), root: path('root'), library: path('library') }
+}
+
+/** Two sectors with what marks GRUB's core image. */
+function fakeCore(): Buffer {
+  const core = Buffer.alloc(1024, 0x90)
+  core.write('loading', 0x11b)
+  return core
+}
+
+function fakeBootImage(): Buffer {
+  const image = Buffer.alloc(512)
+  image.write('GRUB \0Geom', 0x180)
+  return image
+}
+
+async function addTree(path: string): Promise<void> {
+  const { size } = statSync(path)
+  await run('veritysetup', 'format', `--hash-offset=${size}`, `--data-blocks=${size / 4096}`, path, path)
+}
+
+async function assemble(path: string, payloads: Record<PayloadName, string>): Promise<Layout> {
+  const sizes = Object.fromEntries(
+    Object.entries(payloads).map(([name, file]) => [name, { size: statSync(file).size, sha256: name }]),
+  ) as Record<PayloadName, { size: number; sha256: string }>
+  const layout = layoutStick(STICK, 'demo', sizes)
+  const { primary, backup } = encodeGpt(
+    layout.diskGuid,
+    layout.sectors,
+    layout.partitions.map((partition) => ({ ...partition, attributes: 0n })),
+  )
+  const file = await open(path, 'w')
+  const bootCode = patchBootImage(fakeBootImage(), biosBootFirst(STICK))
+  await file.truncate(layout.sectors * 512)
+  await file.write(Buffer.concat([encodeProtectiveMbr(layout.sectors, bootCode), primary]), 0)
+  await file.write(backup, 0, backup.length, (layout.sectors - BACKUP_SECTORS) * 512)
+  for (const { payload, first } of layout.partitions) {
+    if (!payload) continue
+    const bytes = readFileSync(payloads[payload])
+    // Holes stay holes: only blocks that hold something are written.
+    for (let at = 0; at < bytes.length; at += 64 * KiB) {
+      const block = bytes.subarray(at, at + 64 * KiB)
+      if (block.some(Boolean)) await file.write(block, 0, block.length, first * 512 + at)
+    }
+  }
+  await file.close()
+  return layout
+}
+
+t.test('an image', async (t) => {
+  if (!needTools(t, ...TOOLS)) return
+  const folder = t.testdir()
+  const image = join(folder, 'demo.img')
+  const payloads = await makePayloads(folder)
+  const layout = await assemble(image, payloads)
+
+  /** What inspect says of a copy that was changed. */
+  const changed = async (change: (bytes: Buffer) => Buffer | undefined, tools: ToolRunner = systemTools) => {
+    const copy = join(folder, 'changed.img')
+    const bytes = readFileSync(image)
+    writeFileSync(copy, change(bytes) ?? bytes)
+    return inspectImage(copy, tools)
+  }
+  const notesOf = async (change: (bytes: Buffer) => Buffer | undefined) => (await changed(change)).notes
+
+  t.test('as it was built', async (t) => {
+    const found = await inspectImage(image, systemTools)
+    t.same(found.notes, [])
+    t.same(
+      found.layout,
+      { ...layout, smallestStick: 123 * MiB },
+      'the layout is read back, and the smallest stick is what the manifest says',
+    )
+    t.equal(found.size, layout.sectors * 512)
+    t.ok(found.allocated > 0 && found.allocated < found.size / 4, 'holes take nothing')
+    t.match(found.manifest, { name: 'demo' })
+    t.match(
+      found.partitions.map(({ content, verity }) => ({ content, verity })),
+      [
+        { content: { kind: 'grub', start: 2049 }, verity: null },
+        { content: { kind: 'fat', label: 'KEYVISOR', bytes: 34 * MiB }, verity: null },
+        {
+          content: { kind: 'squashfs' },
+          verity: { algorithm: 'sha256', dataBlocks: statSync(payloads.root).size / 4096 - 2 },
+        },
+        { content: { kind: 'zeros' }, verity: null },
+        { content: { kind: 'ext4', uuid: UUID, bytes: 4 * MiB }, verity: { dataBlocks: 1024 } },
+      ],
+    )
+  })
+
+  t.test('damage to the GPT', async (t) => {
+    const end = layout.sectors * 512
+    t.match(await notesOf((bytes) => bytes.fill(0, 600, 610) as Buffer), [
+      /the GPT at LBA 1 is damaged: the checksum of its header is wrong; the backup is good/,
+    ])
+    t.match(await notesOf((bytes) => bytes.fill(0, 512, 1024) as Buffer), [
+      /LBA 1 has no GPT header; the backup is good/,
+    ])
+    t.match(await notesOf((bytes) => bytes.fill(0xff, end - 16890, end - 16880) as Buffer), [
+      /checksum of its entries is wrong; the primary is good/,
+    ])
+    t.match(await notesOf((bytes) => bytes.fill(0, 510, 512) as Buffer), [/LBA 0 has no MBR/])
+    t.match(await notesOf((bytes) => bytes.fill(0x83, 450, 451) as Buffer), [/not a protective MBR/])
+    t.match(await notesOf((bytes) => Buffer.concat([bytes, Buffer.alloc(MiB)])), [
+      /made for a disk of another size/,
+    ])
+    await t.rejects(
+      changed((bytes) => bytes.subarray(0, 20 * MiB)),
+      { code: 'image-damaged', message: /other copy at LBA/, hint: /checksum/ },
+      'a download that was cut off',
+    )
+  })
+
+  t.test('copies of the GPT that differ', async (t) => {
+    const other = encodeGpt(UUID, layout.sectors, []).backup
+    const at = (layout.sectors - BACKUP_SECTORS) * 512
+    const notes = await notesOf((bytes) => void bytes.set(other, at))
+    t.same(notes, ['the two copies of the GPT differ'])
+  })
+
+  t.test('boot code that leads nowhere', async (t) => {
+    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(99, 0x5c)), [
+      'the boot code looks for GRUB at LBA 99; bios-boot begins at LBA 2048',
+    ])
+    t.match(await notesOf((bytes) => void bytes.fill(0, 0, 440)), [/no boot code of GRUB/])
+    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(99, MiB + 500)), [
+      "GRUB's core image was made for LBA 98, and stands at LBA 2048",
+    ])
+  })
+
+  t.test('partitions that hold something else', async (t) => {
+    const [, esp, root, , library] = layout.partitions.map(({ first }) => first * 512) as [0, 0, 0, 0, 0]
+    t.match(await notesOf((bytes) => void bytes.fill(0, root, root + 4096)), [
+      'partition 3 (root-a) should hold squashfs, and holds zeros',
+    ])
+    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(1 << 20, library + 1024 + 4)), [
+      'partition 5 (library) holds ext4 of 4GiB, which is more than fits',
+    ])
+    t.match(await notesOf((bytes) => void bytes.fill(0, esp, esp + 4096)), [
+      'partition 2 (esp) should hold fat, and holds zeros',
+      'there is no ESP, and so no manifest',
+    ])
+  })
+
+  t.test('a manifest that cannot be read is a note', async (t) => {
+    const withEsp = async (content: string | undefined) => {
+      const esp = join(folder, 'other-esp')
+      copyFileSync(payloads.esp, esp)
+      await run('mdel', '-i', esp, `::${MANIFEST_ON_ESP}`)
+      if (content !== undefined) {
+        writeFileSync(join(folder, 'other.json'), content)
+        await run('mcopy', '-i', esp, join(folder, 'other.json'), `::${MANIFEST_ON_ESP}`)
+      }
+      await assemble(join(folder, 'other.img'), { ...payloads, esp })
+      return inspectImage(join(folder, 'other.img'), systemTools)
+    }
+    t.match(await withEsp(undefined), { manifest: null, notes: [/no readable manifest/] })
+    t.match(await withEsp('{"name":'), { manifest: null, notes: [/is not JSON/] })
+    const odd = await withEsp('{"layout": {"smallestStick": -1, "data": [1]}, "__proto__": {}}')
+    t.same(odd.notes, [])
+    t.match(odd.layout, { smallestStick: odd.size, data: { minimum: 0 } })
+    const bare: ToolRunner = {
+      argv: (call) => [call.tool],
+      run: () => Promise.reject(new KeyvisorError('tool-missing', 'mtype is not on this machine')),
+    }
+    t.match(await inspectImage(image, bare), {
+      manifest: null,
+      notes: ['the manifest was not read: mtype is not on this machine'],
+    })
+  })
+
+  t.test('noise ends in a report or an error for people', async (t) => {
+    const random = seeded(seedOfRun())
+    const none: ToolRunner = {
+      argv: () => [],
+      run: () => Promise.reject(new KeyvisorError('tool-failed', 'no')),
+    }
+    const copy = join(folder, 'noise.img')
+    copyFileSync(image, copy)
+    const starts = [0, 512, 1024, ...layout.partitions.map(({ first }) => first * 512)]
+    const file = await open(copy, 'r+')
+    for (let round = 0; round < 100; round++) {
+      const at = (starts[random(starts.length)] as number) + random(512)
+      await file.write(Buffer.from([random(256), random(256)]), 0, 2, at)
+      const outcome = await inspectImage(copy, none).catch((error) => error)
+      if (outcome instanceof Error && !(outcome instanceof KeyvisorError))
+        t.fail('another error', { outcome })
+    }
+    await file.close()
+    t.pass('100 rounds')
+  })
+})
+
+t.test('a stick that was booted has its data partition in the table', async (t) => {
+  const path = join(t.testdir(), 'stick.img')
+  const sectors = 8192
+  const partitions = ['library', 'data'].map((name, index) => ({
+    number: index + 1,
+    type: UUID,
+    guid: UUID,
+    first: 2048 * (index + 1),
+    last: 2048 * (index + 2) - 1,
+    attributes: 0n,
+    name,
+  }))
+  const { primary, backup } = encodeGpt(UUID, sectors, partitions)
+  const gap = Buffer.alloc((sectors - 1 - 2 * BACKUP_SECTORS) * 512)
+  writeFileSync(path, Buffer.concat([encodeProtectiveMbr(sectors), primary, gap, backup]))
+  const found = await inspectImage(path, systemTools)
+  t.equal(found.layout.data, null)
+  t.equal(found.layout.partitions.length, 2)
+})
+
+t.test('what is not an image', async (t) => {
+  const folder = t.testdir({ 'empty.img': '', 'text.img': 'hello', folder: {} })
+  for (const name of ['empty.img', 'text.img', 'folder']) {
+    await t.rejects(inspectImage(join(folder, name), systemTools), { code: 'not-an-image' }, name)
+  }
+  writeFileSync(join(folder, 'zeros.img'), Buffer.alloc(MiB))
+  await t.rejects(inspectImage(join(folder, 'zeros.img'), systemTools), {
+    code: 'not-an-image',
+    message: /zeros\.img is not a disk image: it has no GUID partition table/,
+  })
+  await t.rejects(inspectImage(join(folder, 'absent.img'), systemTools), { code: 'no-such-file' })
+})

@@ -1,0 +1,58 @@
+import t from 'tap'
+import { packageRequests } from '../../src/plan/packages.js'
+import type { Profile } from '../../src/profile/profile.gen.js'
+
+function request(profile: Profile, set: string): string[] {
+  return packageRequests(profile).find((one) => one.set === set)?.packages ?? []
+}
+
+const minimal: Profile = { version: 1, name: 'demo' }
+
+t.test('a profile without guests asks for tools and host', async (t) => {
+  const requests = packageRequests(minimal)
+  t.strictSame(
+    requests.map((one) => [one.set, one.suite]),
+    [
+      ['tools.pack', 'trixie'],
+      ['tools.lab', 'trixie'],
+      ['host', 'trixie'],
+    ],
+  )
+  for (const { set, packages } of requests) {
+    t.strictSame(packages, [...new Set(packages)].sort(), `${set} is sorted and has nothing twice`)
+  }
+})
+
+t.test('what libvirt only recommends is asked for', async (t) => {
+  const packages = request(minimal, 'host')
+  for (const name of ['apparmor', 'swtpm-tools', 'dmidecode', 'dnsmasq-base'])
+    t.ok(packages.includes(name), name)
+})
+
+t.test("the user's packages and those of the settings come with the host's own", async (t) => {
+  const own = request(minimal, 'host')
+  t.notOk(own.includes('locales') || own.includes('tzdata') || own.includes('tcpdump'))
+  const host = { locale: 'de_DE.UTF-8', timezone: 'Europe/Berlin', packages: ['tcpdump', 'systemd'] }
+  const added = request({ ...minimal, host }, 'host').filter((name) => !own.includes(name))
+  t.strictSame(added, ['locales', 'tcpdump', 'tzdata'])
+})
+
+t.test('guests with the same packages ask for the same list, images for none', async (t) => {
+  const requests = packageRequests({
+    ...minimal,
+    guests: [
+      { name: 'a', source: { debian: { packages: ['busybox', 'jq'] } } },
+      {
+        name: 'b',
+        source: { debian: { suite: 'trixie', packages: ['jq', 'busybox'], units: ['x.service'] } },
+      },
+      { name: 'c', source: { image: 'c.qcow2', format: 'qcow2' } },
+    ],
+  }).filter((one) => one.set.startsWith('guest.'))
+  t.strictSame(
+    requests.map((one) => one.set),
+    ['guest.a', 'guest.b'],
+  )
+  t.strictSame(requests[0]?.packages, requests[1]?.packages)
+  t.ok(requests[0]?.packages.includes('jq'))
+})

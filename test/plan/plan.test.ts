@@ -1,0 +1,194 @@
+import t from 'tap'
+import { GiB, MiB } from '../../src/base/units.js'
+import { packageRequests } from '../../src/plan/packages.js'
+import { libraryIndex, makePlan, type ProfileFiles } from '../../src/plan/plan.js'
+import type { GuestPlan, Lock } from '../../src/plan/types.js'
+import type { Guest, Profile } from '../../src/profile/profile.gen.js'
+import { goldenJson } from './golden.js'
+
+const IMAGE = 'ef'.repeat(32)
+const lock: Lock = {
+  version: 1,
+  epoch: 1_750_000_000,
+  requests: '',
+  packages: {},
+  sets: {},
+  images: { box: { sha256: IMAGE, size: 300 * MiB } },
+}
+const files: ProfileFiles = {
+  folder: '/profiles',
+  sshKeyFiles: { 'ada.pub': '# mine\n\nssh-ed25519 AAAA ada\nssh-ed25519 BBBB ada@work\n' },
+  virtualSizes: { box: 3 * GiB },
+}
+const minimal: Profile = { version: 1, name: 'demo' }
+const debian: Guest = { name: 'a', source: { debian: {} } }
+const box: Guest = { name: 'box', source: { image: 'images/box.qcow2', format: 'qcow2' } }
+
+/** The plan of one guest. */
+function planned(guest: Guest): GuestPlan {
+  return makePlan({ ...minimal, guests: [guest] }, lock, files).guests[0] as GuestPlan
+}
+
+t.test('a minimal profile gets every default', async (t) => {
+  const plan = makePlan(minimal, lock, files)
+  t.strictSame(plan.stick, {
+    firmware: ['bios', 'uefi', 'secureboot'],
+    minimumSize: 4 * GiB,
+    alignment: MiB,
+    biosBoot: MiB,
+    esp: 128 * MiB,
+    rootSlot: 384 * MiB,
+    library: { headroomPercent: 25 },
+    dataMinimum: 512 * MiB,
+  })
+  t.equal(plan.epoch, 1_750_000_000)
+  t.equal(plan.host.hostname, 'demo')
+  t.strictSame(plan.host.admin, { name: 'admin', sshKeys: [], passwordHash: '' })
+  t.strictSame(plan.host.uplink, { kind: 'dhcp' })
+  t.strictSame(plan.guests, [])
+})
+
+t.test('a whole plan is as it was checked', async (t) => {
+  const { host, guests, ...plan } = makePlan(fullProfile(), lock, files)
+  // Which packages there are is a matter of packages.test.ts.
+  const unpacked = guests.map((guest) => ({ ...guest, source: { ...guest.source, packages: [] } }))
+  goldenJson(t, 'full.plan.json', { ...plan, host: { ...host, packages: [] }, guests: unpacked })
+})
+
+t.test('host and guests get the packages that are asked for', async (t) => {
+  const profile = fullProfile()
+  const plan = makePlan(profile, lock, files)
+  const asked = (set: string) => packageRequests(profile).find((request) => request.set === set)?.packages
+  t.strictSame(plan.host.packages, asked('host'))
+  t.match(plan.guests[0]?.source, { kind: 'debian', packages: asked('guest.web') })
+})
+
+function fullProfile(): Profile {
+  return {
+    version: 1,
+    name: 'full',
+    stick: { firmware: ['uefi'], minimumSize: '8GiB', esp: '256MiB', rootSlot: '512MiB', library: '2GiB' },
+    host: {
+      hostname: 'box.example',
+      locale: 'de_DE.UTF-8',
+      keyboard: 'de',
+      timezone: 'Europe/Berlin',
+      admin: {
+        name: 'ada',
+        sshKeys: ['ssh-ed25519 AAAA ada'],
+        sshKeyFiles: ['ada.pub'],
+        passwordHash: '$6$s$h',
+      },
+      network: { uplink: { address: '192.0.2.10/24', gateway: '192.0.2.1' } },
+      packages: ['tcpdump'],
+      files: [{ source: 'motd', target: '/etc/motd' }],
+    },
+    guests: [
+      {
+        name: 'web',
+        source: {
+          debian: {
+            packages: ['busybox'],
+            units: ['web.service'],
+            files: [{ source: '/abs/web', target: '/usr/bin/web', mode: '4755', owner: '0:staff' }],
+          },
+        },
+        disk: '4GiB',
+        disks: [{ size: '1GiB' }, { size: '2GiB', serial: 'MINE' }],
+        cpus: 3,
+        memory: '768MiB',
+        firmware: 'uefi-secure',
+        ports: [{ host: 8080, guest: 80 }],
+        autostart: { order: 7 },
+        changes: 'discard',
+        ready: { tcp: 80 },
+        uuid: '0F5A1C9E-7D7B-4C53-8E0C-3A1F4F6F2A10',
+        serial: 'OLD-1',
+      },
+      {
+        ...box,
+        nics: [{ network: 'nat', mac: '02:AA:00:00:00:01' }, { network: 'nat' }],
+        ready: { log: 'login:' },
+      },
+    ],
+  }
+}
+
+t.test('the same profile gives the same plan, and stays as it was', async (t) => {
+  const profile = fullProfile()
+  const plan = makePlan(profile, lock, files)
+  t.strictSame(makePlan(profile, lock, files), plan)
+  t.strictSame(profile, fullProfile())
+  t.notOk(Object.isFrozen(profile.host?.admin?.sshKeys))
+  t.notOk(Object.isFrozen(profile.guests?.[0]?.ports))
+})
+
+t.test('a plan is frozen to its leaves', async (t) => {
+  const plan = makePlan(fullProfile(), lock, files)
+  t.throws(() => plan.stick.firmware.push('bios'), TypeError)
+  t.throws(() => Object.assign(plan.guests[0]?.nics[0] ?? {}, { mac: '' }), TypeError)
+})
+
+t.test('keys come once, without comments and empty lines', async (t) => {
+  const { sshKeys } = makePlan(fullProfile(), lock, files).host.admin
+  t.strictSame(sshKeys, ['ssh-ed25519 AAAA ada', 'ssh-ed25519 BBBB ada@work'])
+})
+
+t.test('the disk has the size of its base, or more', async (t) => {
+  t.equal(planned(box).disk.size, 3 * GiB)
+  t.equal(planned({ ...box, disk: '8GiB' }).disk.size, 8 * GiB)
+  t.equal(planned(debian).disk.size, 2 * GiB)
+  t.throws(() => planned({ ...box, disk: '1GiB' }), {
+    code: 'disk-too-small',
+    message: 'the disk of guest box has 1GiB, its base image has 3GiB',
+  })
+})
+
+t.test('a machine with more disks than slots is refused', async (t) => {
+  const disks = (count: number) => Array.from({ length: count }, () => ({ size: '1GiB' }))
+  t.equal(planned({ ...debian, disks: disks(13) }).disks.length, 13)
+  t.throws(() => planned({ ...debian, disks: disks(14) }), { code: 'too-many-disks', message: /14 .* 13/ })
+})
+
+t.test('start orders: as given, after all others as listed, or none', async (t) => {
+  const guests: Guest[] = [
+    { ...debian, name: 'first' },
+    { ...debian, name: 'second', autostart: { order: 9999 } },
+    { ...debian, name: 'third', autostart: false },
+    { ...debian, name: 'fourth' },
+  ]
+  const plan = makePlan({ ...minimal, guests }, lock, files)
+  t.strictSame(
+    plan.guests.map((guest) => guest.autostart),
+    [10_000, 9999, null, 10_003],
+  )
+})
+
+t.test('cards go to the guest that has them', async (t) => {
+  const guests: Guest[] = [
+    { ...debian, name: 'a', nics: [{ network: 'nat' }, { network: 'nat', mac: '02:00:00:00:00:01' }] },
+    { ...debian, name: 'b', nics: [] },
+    { ...debian, name: 'c' },
+  ]
+  const plan = makePlan({ ...minimal, guests }, lock, files)
+  t.strictSame(
+    plan.guests.map((guest) => guest.nics.length),
+    [2, 0, 1],
+  )
+  t.equal(plan.guests[0]?.nics[1]?.mac, '02:00:00:00:00:01')
+})
+
+t.test('an image that the lock does not know is our bug', async (t) => {
+  t.throws(() => planned({ ...box, name: 'other' }), /^BUG: the lock has no image for guest other/)
+})
+
+t.test('the library carries definitions with their bases, without sources', async (t) => {
+  const plan = makePlan({ ...minimal, guests: [box] }, lock, files)
+  const index = libraryIndex(plan, { box: { sha256: IMAGE, size: 3 * GiB } })
+  t.strictSame(index.guests[0]?.base, { file: `${IMAGE}.qcow2`, sha256: IMAGE, size: 3 * GiB })
+  t.match(index.guests[0]?.definition, /^[0-9a-f]{64}$/)
+  t.notOk('source' in (index.guests[0] ?? {}))
+  const otherBase = libraryIndex(plan, { box: { sha256: '12'.repeat(32), size: 3 * GiB } })
+  t.not(otherBase.guests[0]?.definition, index.guests[0]?.definition, 'the base is part of the definition')
+  t.throws(() => libraryIndex(plan, {}), /^BUG: guest box has no base image/)
+})

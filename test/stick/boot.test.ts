@@ -1,0 +1,263 @@
+import t from 'tap'
+import { domainXml } from '../../src/plan/domain.js'
+import { NETWORK } from '../../src/plan/identity.js'
+import { decodeEvent, type GuestEvent, type ReportEvent } from '../../src/plan/report.js'
+import type { LibraryGuest } from '../../src/plan/types.js'
+import { boot } from '../../src/stick/boot.js'
+import type { Ran } from '../../src/stick/machine.js'
+import { counter, guest, old } from '../plan/guests.js'
+import { type Fake, fakeMachine } from './fake.js'
+
+const NO_DOMAIN = { code: 1, stderr: "error: failed to get domain 'x'" }
+const PORT = '/dev/virtio-ports/org.keyvisor.report.0'
+
+type Answer = (line: string, machine: Fake) => string | Partial<Ran> | undefined
+
+/** A stick whose guests all start well; `answer` has the first word. */
+function stick(
+  guests: LibraryGuest[],
+  answer: Answer = () => undefined,
+  files: Record<string, string> = {},
+): Fake {
+  const index = { version: 1, name: 'demo', network: NETWORK, guests }
+  const bases = Object.fromEntries(guests.map((one) => [`/library/${one.base.file}`, '']))
+  return fakeMachine(
+    {
+      '/proc/meminfo': 'MemTotal: 8388608 kB\n',
+      '/proc/cpuinfo': 'processor : 0\nprocessor : 1\n',
+      '/proc/uptime': '9.5 1\n',
+      '/dev/kvm': '',
+      '/library/guests.json': JSON.stringify(index),
+      ...bases,
+      ...files,
+    },
+    (line, machine) => answer(line, machine) ?? usual(line, machine),
+  )
+}
+
+function usual(line: string, machine: Fake): Partial<Ran> | undefined {
+  if (line.includes('dumpxml')) return NO_DOMAIN
+  const started = /virsh .* start (\S+)$/.exec(line)
+  if (started) machine.files.set(`/run/libvirt/qemu/${started[1]}.pid`, '1')
+  const moved = /^mv -T (\S+) (\S+)$/.exec(line)
+  if (moved) machine.files.set(moved[2] as string, '')
+  return undefined
+}
+
+/** What the boot told, as its port has it. */
+function told(machine: Fake): ReportEvent[] {
+  boot(machine)
+  const lines = machine.sent.get(PORT)?.trimEnd().split('\n') ?? []
+  return lines.map((line) => decodeEvent(line) as ReportEvent)
+}
+
+function guestsOf(events: ReportEvent[]): GuestEvent[] {
+  return events.filter((event) => event.event === 'guest')
+}
+
+/** Place of the first program run that looks so; fails the caller's comparison when there is none. */
+function at(machine: Fake, text: string): number {
+  const place = machine.ran.findIndex((line) => line.includes(text))
+  return place < 0 ? Number.NaN : place
+}
+
+t.test('a first boot makes disks, defines and starts guests in order, and tells all', async (t) => {
+  const first = guest('first', { autostart: 5, ready: { kind: 'none' } })
+  const machine = stick([counter, first])
+  const events = told(machine)
+  t.strictSame(
+    events.map((event) => [event.event, 'name' in event ? event.name : '']),
+    [
+      ['host', 'demo'],
+      ['guest', 'first'],
+      ['guest', 'counter'],
+      ['done', ''],
+    ],
+  )
+  t.match(events[1], { state: 'started', reason: 'started, not proven', accelerator: 'kvm', cpus: 2 })
+  t.match(events[2], { state: 'ready', reason: '' })
+  t.match(events[3], { guests: { ready: 1, started: 1, failed: 0, skipped: 0 } })
+  const create = `qemu-img create -q -f qcow2 -F qcow2 -b /library/${counter.base.file} -o cluster_size=128k,extended_l2=on /data/guests/counter/disk.qcow2.new 2147483648`
+  t.ok(machine.ran.includes(create))
+  t.ok(at(machine, 'net-create') < at(machine, 'start first'))
+  t.ok(at(machine, 'nft -f') < at(machine, 'net-create'))
+  t.ok(
+    at(machine, 'sync /data/guests/counter/disk.qcow2.new') <
+      at(machine, 'mv -T /data/guests/counter/disk.qcow2.new'),
+  )
+  t.ok(at(machine, 'start first') < at(machine, 'start counter'))
+  t.ok(
+    at(machine, 'mv -T /data/guests/counter/disk-1.qcow2.new') <
+      at(machine, 'define /run/keyvisor/counter.xml'),
+  )
+})
+
+t.test('every sink gets every event', async (t) => {
+  const machine = stick([counter])
+  const lines = told(machine).map((event) => JSON.stringify(event))
+  t.strictSame(machine.printed, lines)
+  t.equal(machine.sent.get('/dev/ttyS0'), lines.map((line) => `\nKEYVISOR ${line}\n`).join(''))
+  t.match(machine.files.get('/run/issue.d/20-keyvisor.issue'), 'counter: ready (port 8080)')
+  t.match(JSON.parse(machine.files.get('/run/keyvisor/status.json') ?? ''), { guests: [{ state: 'ready' }] })
+})
+
+t.test('a guest that fails stops no other', async (t) => {
+  const answer: Answer = (line) =>
+    line.includes('start counter')
+      ? { code: 1, stderr: 'error: Failed to start domain\nerror: no memory\n' }
+      : undefined
+  const [failed, next] = guestsOf(told(stick([counter, guest('next', { autostart: 20 })], answer)))
+  t.match(failed, { name: 'counter', state: 'failed' })
+  t.equal(failed?.reason, 'virsh failed (exit code 1): error: Failed to start domain; error: no memory')
+  t.match(next, { name: 'next', state: 'started' })
+})
+
+t.test('a libvirt that hangs is said to', async (t) => {
+  const answer: Answer = (line) => (line.includes('start counter') ? { code: 124 } : undefined)
+  t.equal(guestsOf(told(stick([counter], answer)))[0]?.reason, 'virsh did not end within 120 s')
+})
+
+t.test('an overlay of another base is never started', async (t) => {
+  const answer: Answer = (line) =>
+    line.startsWith('qemu-img info') ? '{"backing-filename": "/library/other.qcow2"}' : undefined
+  const machine = stick([counter], answer, { '/data/guests/counter/disk.qcow2': '' })
+  const [event] = guestsOf(told(machine))
+  t.equal(event?.state, 'failed')
+  t.equal(event?.reason, `its overlay belongs to /library/other.qcow2, not to /library/${counter.base.file}`)
+  t.notMatch(machine.ran.join('\n'), /virsh.*(start|define) .*counter|qemu-img create/)
+})
+
+t.test('an overlay of its own base is used as it is', async (t) => {
+  const answer: Answer = (line) =>
+    line.startsWith('qemu-img info') ? `{"backing-filename": "/library/${counter.base.file}"}` : undefined
+  const machine = stick([counter], answer, { '/data/guests/counter/disk.qcow2': '' })
+  t.equal(guestsOf(told(machine))[0]?.state, 'ready')
+  t.notMatch(machine.ran.join('\n'), /create .*\/disk\.qcow2/)
+  t.match(machine.ran.join('\n'), /create .*disk-1\.qcow2\.new/, 'a disk that is missing is made')
+})
+
+t.test('a base that the library does not hold', async (t) => {
+  const machine = stick([counter])
+  machine.files.delete(`/library/${counter.base.file}`)
+  const [event] = guestsOf(told(machine))
+  t.match(event, {
+    state: 'failed',
+    reason: `the library does not hold its base image ${counter.base.sha256}`,
+  })
+})
+
+t.test('a domain that is there is adapted, and defined again only when that changes it', async (t) => {
+  const sized = { name: 'b', start: true, reason: '', memory: 2 ** 30, cpus: 2, accelerator: 'kvm' } as const
+  const b = guest('b')
+  const same = stick([b], (line) => (line.includes('dumpxml') ? domainXml(b, sized) : undefined))
+  t.equal(guestsOf(told(same))[0]?.state, 'started')
+  t.notMatch(same.ran.join('\n'), / define /)
+  const smaller = domainXml(b, { ...sized, memory: 2 ** 29 }).replace(
+    '<boot order',
+    '<!-- mine --><boot order',
+  )
+  const changed = stick([b], (line) => (line.includes('dumpxml') ? smaller : undefined))
+  t.equal(guestsOf(told(changed))[0]?.state, 'started')
+  t.match(changed.files.get('/run/keyvisor/b.xml'), "<memory unit='KiB'>1048576</memory>")
+  t.match(changed.files.get('/run/keyvisor/b.xml'), '<!-- mine -->')
+})
+
+t.test('a libvirt that does not answer replaces no domain', async (t) => {
+  const answer: Answer = (line) =>
+    line.includes('dumpxml') ? { code: 1, stderr: 'error: failed to connect to the hypervisor' } : undefined
+  const machine = stick([counter], answer)
+  t.match(guestsOf(told(machine))[0], {
+    state: 'failed',
+    reason: 'libvirt does not answer: error: failed to connect to the hypervisor',
+  })
+  t.notMatch(machine.ran.join('\n'), / define /)
+})
+
+t.test('a guest without autostart is defined, not started', async (t) => {
+  const machine = stick([guest('b', { autostart: null })])
+  t.match(guestsOf(told(machine))[0], { state: 'skipped', reason: 'the profile does not have it started' })
+  t.match(machine.ran.join('\n'), ' define /run/keyvisor/b.xml')
+  t.notMatch(machine.ran.join('\n'), ' start b')
+})
+
+t.test('a guest that runs already is not touched', async (t) => {
+  const machine = stick([guest('b')], undefined, { '/run/libvirt/qemu/b.pid': '1' })
+  t.equal(guestsOf(told(machine))[0]?.state, 'started')
+  t.notMatch(machine.ran.join('\n'), /virsh.* (define|start) /)
+})
+
+t.test('each kind of sign', async (t) => {
+  const console_ = 'keyvisor: start number 1\nHypervisor detected: KVM\nhost login: \n'
+  const files = { '/var/log/keyvisor/old.console.log': console_ }
+  const [log] = guestsOf(told(stick([old], undefined, files)))
+  t.match(log, { state: 'ready', said: 'start number 1', hypervisor: 'KVM' })
+
+  const tcp = stick([counter])
+  told(tcp)
+  t.ok(tcp.ran.some((line) => line.endsWith('/dev/tcp/$0/$1" 172.29.86.20 80')))
+
+  let asked = 0
+  const agent = stick([guest('b', { ready: { kind: 'agent' } })], (line) =>
+    line.includes('guest-ping') && ++asked < 4 ? { code: 1 } : undefined,
+  )
+  t.match(guestsOf(told(agent))[0], { state: 'ready', seconds: 3 })
+})
+
+t.test('a guest that gives no sign fails in time; under emulation it has longer', async (t) => {
+  const never: Answer = (line) => (line.startsWith('timeout 3') ? { code: 1 } : undefined)
+  const [kvm] = guestsOf(told(stick([counter], never)))
+  t.match(kvm, { state: 'failed', reason: 'it gave no sign within 300 s', seconds: 301 })
+  const emulated = stick([counter], never)
+  emulated.files.delete('/dev/kvm')
+  t.match(guestsOf(told(emulated))[0], { reason: 'it gave no sign within 900 s', accelerator: 'tcg' })
+})
+
+t.test('a guest that ends before its sign fails at once', async (t) => {
+  const answer: Answer = (line, machine) => {
+    if (!line.startsWith('timeout 3')) return undefined
+    machine.files.delete('/run/libvirt/qemu/counter.pid')
+    return { code: 1 }
+  }
+  t.match(guestsOf(told(stick([counter], answer)))[0], { reason: 'it ended before it was ready', seconds: 0 })
+})
+
+t.test('a library that cannot be read is a problem, and the boot is done', async (t) => {
+  for (const text of [undefined, '{"version":']) {
+    const machine = stick([counter])
+    if (text === undefined) machine.files.delete('/library/guests.json')
+    else machine.files.set('/library/guests.json', text)
+    const events = told(machine)
+    t.strictSame(
+      events.map((event) => event.event),
+      ['host', 'problem', 'done'],
+    )
+    t.match(events[1], { code: 'library' })
+  }
+})
+
+t.test('firewall and network that fail are problems, and guests start all the same', async (t) => {
+  const answer: Answer = (line) =>
+    line.startsWith('nft') || line.includes('net-create') ? { code: 1, stderr: 'no such thing' } : undefined
+  const events = told(stick([counter], answer))
+  const problems = events.filter((event) => event.event === 'problem')
+  t.strictSame(
+    problems.map((event) => event.code),
+    ['firewall', 'network'],
+  )
+  t.equal(guestsOf(events)[0]?.state, 'ready')
+})
+
+t.test('damage that verity finds is told once, when it is found', async (t) => {
+  let started = false
+  const answer: Answer = (line) => {
+    if (line.includes('start counter')) started = true
+    if (!line.startsWith('dmsetup')) return undefined
+    return `keyvisor-library: 0 9000 verity ${started ? 'C' : 'V'}\n`
+  }
+  const events = told(stick([counter, guest('b', { autostart: 20 })], answer))
+  t.strictSame(
+    events.map((event) => event.event),
+    ['host', 'guest', 'problem', 'guest', 'done'],
+  )
+  t.match(events[2], { code: 'verity', message: /keyvisor-library/ })
+})
