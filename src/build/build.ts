@@ -201,6 +201,7 @@ function makeHostRoot(making: Making, tree: Done): Promise<Done> {
   return runStage(run, stages.hostRoot, async (scratch, note) => {
     const request = {
       host: plan.host,
+      version: making.builder,
       treeSquashfs: objectPath(tree, 'tree'),
       entries: await hostEntries(plan.host),
       epoch: plan.epoch,

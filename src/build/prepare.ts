@@ -57,9 +57,10 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const kept = request.update ? undefined : await readLock(path, lockRequest)
   const lock = kept ?? (await makeLock(lockRequest, run.store, run.signal))
   if (!kept) await writeLock(path, lock)
+  const builder = await packageVersion()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
-  const stages = planStages(plan, lock, await inputDigests(plan, lock))
-  return { profile, plan, lock, lockMade: !kept, stages, builder: await packageVersion(), warnings }
+  const stages = planStages(plan, lock, await inputDigests(plan, lock, builder))
+  return { profile, plan, lock, lockMade: !kept, stages, builder, warnings }
 }
 
 /** `demo.yaml` has its lock in `demo.lock.json`. */
@@ -101,7 +102,7 @@ async function readProfileFiles(profile: Profile, folder: string): Promise<Profi
   return { folder, sshKeyFiles, virtualSizes }
 }
 
-async function inputDigests(plan: Plan, lock: Lock) {
+async function inputDigests(plan: Plan, lock: Lock, version: string) {
   const program: Record<string, Sha256> = {}
   for (const path of PROGRAM) program[path] = (await sha256File(packageFile(path))).sha256
   const guests: Record<string, Sha256> = {}
@@ -112,6 +113,7 @@ async function inputDigests(plan: Plan, lock: Lock) {
   const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
   return {
     program,
+    version,
     hostEntries: await digestEntries(host),
     guestEntries: guests,
     mmdebstrap: await mmdebstrapVersion(),

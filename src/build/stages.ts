@@ -12,6 +12,8 @@ export interface InputDigests {
   program: Record<string, Sha256>
   /** What is laid over the host's tree, the user's files among it. */
   hostEntries: Sha256
+  /** Version of Keyvisor, which the host shows. */
+  version: string
   /** The same of each guest from Debian packages. */
   guestEntries: Record<string, Sha256>
   /** Version of the builder's own mmdebstrap, the one tool that comes from no tree. */
@@ -61,6 +63,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     tree: hostTree.key,
     scripts: [script('src/host/root.sh'), script('src/host/customize.sh')],
     entries: digests.hostEntries,
+    version: digests.version,
     settings: hostSettings as unknown as Json,
   })
 

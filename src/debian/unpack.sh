@@ -10,3 +10,5 @@ for link in bin sbin lib lib64; do ln -s "usr/$link" "$tree/$link"; done
 for deb in "$@"; do
   dpkg-deb --fsys-tarfile "$deb" | tar -x --keep-directory-symlink --no-same-owner -C "$tree"
 done
+# A place for the machine's own, which is bound over it for tools that use the network.
+: > "$tree/etc/resolv.conf"

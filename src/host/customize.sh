@@ -1,6 +1,7 @@
 # Turns a Debian tree into the host's root. Runs inside the root, as its root user.
 #
 # ADMIN, PASSWORD_HASH, LOCALE, TIMEZONE   from the profile
+# VERSION   of Keyvisor
 # SOURCE_DATE_EPOCH
 
 # The one user; libvirt without a password, as on any workstation with virt-manager.
@@ -21,8 +22,13 @@ fi
 [ "$TIMEZONE" = UTC ] || ln -sf "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime
 ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
 
+printf 'IMAGE_ID=keyvisor\nIMAGE_VERSION=%s\n' "$VERSION" >> /usr/lib/os-release
+# It asks for a virtual socket that few machines have, and complains on every console.
+mkdir -p /etc/systemd/system-generators
+ln -sf /dev/null /etc/systemd/system-generators/systemd-ssh-generator
+
 # Where the stick's other partitions and its kept state appear.
-mkdir -p /data /library /etc/ssh/keys /etc/ssh/authorized_keys /etc/libvirt/nwfilter /etc/libvirt/secrets \
+mkdir -p /data /etc/ssh/keys /etc/ssh/authorized_keys /etc/libvirt/nwfilter /etc/libvirt/secrets \
   /etc/libvirt/storage /var/log/keyvisor /var/lib/systemd /var/lib/swtpm-localca
 rm -rf /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart
 : > /etc/machine-id
@@ -43,7 +49,6 @@ done
 # What these units would have made.
 ldconfig
 journalctl --update-catalog
-systemd-hwdb update --usr 2>/dev/null || :
 
 # Only confinement that is used: a hundred unused profiles cost half a minute of an emulated boot.
 find /etc/apparmor.d -maxdepth 1 -type f ! -name 'usr.sbin.libvirtd' ! -name 'usr.lib.libvirt.virt-aa-helper' \
@@ -58,9 +63,12 @@ rm -rf "/usr/lib/modules/$kernel/kernel/sound" "/usr/lib/modules/$kernel/kernel/
 depmod "$kernel"
 mkinitramfs -o /boot/initrd.img "$kernel"
 mv "/boot/vmlinuz-$kernel" /boot/vmlinuz
+# After the initrd, which has no use for its 13 MB.
+systemd-hwdb update --usr
 
 # Locales, docs and icons that the packages' own exclusion did not reach.
 find /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale -mindepth 1 -delete 2>/dev/null || :
 rm -rf /usr/share/icons /usr/share/pixmaps /usr/share/bash-completion /boot/System.map-* /boot/config-* /initrd.img* /vmlinuz*
-rm -rf /var/log/* /var/cache/* /var/lib/dpkg/*-old /etc/*- /etc/.pwd.lock /tmp/* /var/tmp/*
-mkdir -p /var/log/journal /var/log/keyvisor /var/cache/apparmor
+rm -rf /var/lib/dpkg/*-old /etc/*- /etc/.pwd.lock /tmp/* /var/tmp/*
+find /var/log /var/cache -type f -delete
+mkdir -p /var/log/journal

@@ -85,6 +85,8 @@ function uplinkConfiguration(uplink: Uplink): string {
 
 export interface HostRequest {
   host: HostPlan
+  /** Version of Keyvisor. */
+  version: string
   /** The packed Debian tree. */
   treeSquashfs: string
   entries: TarEntry[]
@@ -115,6 +117,7 @@ export async function packHostRoot(
       SCRATCH: scratch,
       UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack, binds })),
       PACK: shellWords(tools.argv({ tool: 'mksquashfs', args: pack, binds, env })),
+      VERSION: request.version,
       ADMIN: host.admin.name,
       PASSWORD_HASH: host.admin.passwordHash,
       LOCALE: host.locale,

@@ -62,7 +62,7 @@ export interface GuestEvent {
 export interface ProblemEvent {
   event: 'problem'
   /** Stable name, such as `verity`. */
-  code: 'verity' | 'library' | 'network' | 'firewall'
+  code: 'verity' | 'library' | 'data' | 'network' | 'firewall'
   message: string
 }
 

@@ -161,7 +161,7 @@ export type GuestSource =
   | { kind: 'debian'; suite: string; packages: string[]; files: PlannedFile[]; units: string[]; size: Bytes }
   | { kind: 'image'; path: string; format: 'qcow2' | 'raw'; sha256: string; size: Bytes }
 
-/** What the library carries for the stick to read, at `/library/guests.json`. */
+/** What the library carries for the stick to read, as `guests.json`. */
 export interface LibraryIndex {
   version: 1
   name: string

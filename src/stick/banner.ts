@@ -66,8 +66,13 @@ function readAdmin(machine: Machine): Admin {
   return {
     name,
     password: shadow.some((line) => line.startsWith(`${name}:$`)),
-    key: (machine.readFile(`${home}/.ssh/authorized_keys`) ?? '').trim() !== '',
+    key: keyFiles(name, home).some((path) => (machine.readFile(path) ?? '').trim() !== ''),
   }
+}
+
+/** As sshd_config.d/keyvisor.conf has them: the profile's, the user's own, and that of a trial. */
+function keyFiles(name: string, home: string | undefined): string[] {
+  return [`/etc/ssh/authorized_keys/${name}`, `${home}/.ssh/authorized_keys`, `/run/keyvisor/ssh/${name}`]
 }
 
 export function bannerText(banner: Banner): string {

@@ -4,7 +4,14 @@
  */
 import { domainPaths, networkXml } from '../plan/domain.js'
 import { nftRules } from '../plan/firewall.js'
-import { doneEvent, type GuestEvent, type GuestState, heard, type ProblemEvent } from '../plan/report.js'
+import {
+  decodeEvent,
+  doneEvent,
+  type GuestEvent,
+  type GuestState,
+  heard,
+  type ProblemEvent,
+} from '../plan/report.js'
 import { type Pc, type Sized, sizeGuests } from '../plan/sizing.js'
 import type { LibraryGuest, LibraryIndex } from '../plan/types.js'
 import { firstBanner } from './banner.js'
@@ -21,6 +28,7 @@ export function boot(machine: Machine): void {
   const name = index?.name ?? ''
   const report = openReport(machine, firstBanner(machine, name, index?.guests ?? []))
   report.tell(readHost(machine, name, pc))
+  for (const earlier of initrdProblems(machine)) report.tell(earlier)
   const tellDamage = damageWatch(machine, report)
   tellDamage()
   if (!index) report.tell(problem('library', `${INDEX} cannot be read: the library is missing or damaged`))
@@ -37,6 +45,12 @@ function readLibrary(machine: Machine): LibraryIndex | undefined {
   } catch {
     return undefined
   }
+}
+
+/** What went wrong before the system started, as the initrd left it: lines of the report's own form. */
+function initrdProblems(machine: Machine): ProblemEvent[] {
+  const lines = (machine.readFile('/run/keyvisor/problems') ?? '').split('\n')
+  return lines.map(decodeEvent).filter((event) => event?.event === 'problem')
 }
 
 function problem(code: ProblemEvent['code'], message: string): ProblemEvent {
@@ -112,6 +126,8 @@ function outcome(machine: Machine, guest: LibraryGuest, sized: Sized): { state: 
   try {
     // A guest that runs already, since the host's unit was started again, is not to be disturbed.
     const running = isRunning(machine, guest)
+    // Without it, what a guest writes would go to memory and be lost.
+    if (!running && !hasData(machine)) throw new Error('the data partition is not mounted')
     if (!running) {
       prepareDisks(machine, guest)
       defineDomain(machine, guest, sized)
@@ -124,6 +140,10 @@ function outcome(machine: Machine, guest: LibraryGuest, sized: Sized): { state: 
   } catch (error) {
     return { state: 'failed', reason: reasonOf(error) }
   }
+}
+
+function hasData(machine: Machine): boolean {
+  return machine.run(['mountpoint', '-q', '/data']).code === 0
 }
 
 function reasonOf(error: unknown): string {

@@ -26,7 +26,7 @@ export function readHost(machine: Machine, name: string, pc: Pc): HostEvent {
     accelerator: pc.kvm ? 'kvm' : 'tcg',
     memory: pc.memory,
     cpus: pc.cpus,
-    rootHash: /(?:^|\s)keyvisor\.root=(\S+)/.exec(arguments_)?.[1] ?? '',
+    rootHash: /(?:^|\s)keyvisor\.root=([0-9a-f]{64})/.exec(arguments_)?.[1] ?? '',
     seconds: uptime(machine),
   }
 }

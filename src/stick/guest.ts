@@ -11,7 +11,7 @@ import type { Accelerator, LibraryGuest } from '../plan/types.js'
 import { type Machine, must } from './machine.js'
 
 /** Where the library is mounted. */
-export const LIBRARY = '/library'
+export const LIBRARY = '/run/keyvisor/library'
 
 /** Seconds that a guest has for its sign. Emulation is five to ten times slower than KVM. */
 const PATIENCE: Record<Accelerator, number> = { kvm: 300, tcg: 900 }

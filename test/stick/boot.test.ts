@@ -20,14 +20,14 @@ function stick(
   files: Record<string, string> = {},
 ): Fake {
   const index = { version: 1, name: 'demo', network: NETWORK, guests }
-  const bases = Object.fromEntries(guests.map((one) => [`/library/${one.base.file}`, '']))
+  const bases = Object.fromEntries(guests.map((one) => [`/run/keyvisor/library/${one.base.file}`, '']))
   return fakeMachine(
     {
       '/proc/meminfo': 'MemTotal: 8388608 kB\n',
       '/proc/cpuinfo': 'processor : 0\nprocessor : 1\n',
       '/proc/uptime': '9.5 1\n',
       '/dev/kvm': '',
-      '/library/guests.json': JSON.stringify(index),
+      '/run/keyvisor/library/guests.json': JSON.stringify(index),
       ...bases,
       ...files,
     },
@@ -77,7 +77,7 @@ t.test('a first boot makes disks, defines and starts guests in order, and tells 
   t.match(events[1], { state: 'started', reason: 'started, not proven', accelerator: 'kvm', cpus: 2 })
   t.match(events[2], { state: 'ready', reason: '' })
   t.match(events[3], { guests: { ready: 1, started: 1, failed: 0, skipped: 0 } })
-  const create = `qemu-img create -q -f qcow2 -F qcow2 -b /library/${counter.base.file} -o cluster_size=128k,extended_l2=on /data/guests/counter/disk.qcow2.new 2147483648`
+  const create = `qemu-img create -q -f qcow2 -F qcow2 -b /run/keyvisor/library/${counter.base.file} -o cluster_size=128k,extended_l2=on /data/guests/counter/disk.qcow2.new 2147483648`
   t.ok(machine.ran.includes(create))
   t.ok(at(machine, 'net-create') < at(machine, 'start first'))
   t.ok(at(machine, 'nft -f') < at(machine, 'net-create'))
@@ -119,17 +119,22 @@ t.test('a libvirt that hangs is said to', async (t) => {
 
 t.test('an overlay of another base is never started', async (t) => {
   const answer: Answer = (line) =>
-    line.startsWith('qemu-img info') ? '{"backing-filename": "/library/other.qcow2"}' : undefined
+    line.startsWith('qemu-img info') ? '{"backing-filename": "/run/keyvisor/library/other.qcow2"}' : undefined
   const machine = stick([counter], answer, { '/data/guests/counter/disk.qcow2': '' })
   const [event] = guestsOf(told(machine))
   t.equal(event?.state, 'failed')
-  t.equal(event?.reason, `its overlay belongs to /library/other.qcow2, not to /library/${counter.base.file}`)
+  t.equal(
+    event?.reason,
+    `its overlay belongs to /run/keyvisor/library/other.qcow2, not to /run/keyvisor/library/${counter.base.file}`,
+  )
   t.notMatch(machine.ran.join('\n'), /virsh.*(start|define) .*counter|qemu-img create/)
 })
 
 t.test('an overlay of its own base is used as it is', async (t) => {
   const answer: Answer = (line) =>
-    line.startsWith('qemu-img info') ? `{"backing-filename": "/library/${counter.base.file}"}` : undefined
+    line.startsWith('qemu-img info')
+      ? `{"backing-filename": "/run/keyvisor/library/${counter.base.file}"}`
+      : undefined
   const machine = stick([counter], answer, { '/data/guests/counter/disk.qcow2': '' })
   t.equal(guestsOf(told(machine))[0]?.state, 'ready')
   t.notMatch(machine.ran.join('\n'), /create .*\/disk\.qcow2/)
@@ -138,7 +143,7 @@ t.test('an overlay of its own base is used as it is', async (t) => {
 
 t.test('a base that the library does not hold', async (t) => {
   const machine = stick([counter])
-  machine.files.delete(`/library/${counter.base.file}`)
+  machine.files.delete(`/run/keyvisor/library/${counter.base.file}`)
   const [event] = guestsOf(told(machine))
   t.match(event, {
     state: 'failed',
@@ -224,8 +229,8 @@ t.test('a guest that ends before its sign fails at once', async (t) => {
 t.test('a library that cannot be read is a problem, and the boot is done', async (t) => {
   for (const text of [undefined, '{"version":']) {
     const machine = stick([counter])
-    if (text === undefined) machine.files.delete('/library/guests.json')
-    else machine.files.set('/library/guests.json', text)
+    if (text === undefined) machine.files.delete('/run/keyvisor/library/guests.json')
+    else machine.files.set('/run/keyvisor/library/guests.json', text)
     const events = told(machine)
     t.strictSame(
       events.map((event) => event.event),

@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+/**
+ * The command line: argv, the verbs, and what becomes of errors.
+ *
+ * Exit codes: 0 done, 1 failed, 2 usage or invalid profile, 70 our bug, 130 interrupted (`EXIT` of base/errors.ts).
+ * Left out: what the verbs do. They are one file each, and use nothing but the library's face, `src/index.ts`.
+ */
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError } from 'commander'
+import { EXIT, version } from '../index.js'
+import { exitCodeOf, showError } from './errors.js'
+import { openTerminal, type Terminal } from './terminal.js'
+import * as build from './verbs/build.js'
+import * as init from './verbs/init.js'
+import * as inspect from './verbs/inspect.js'
+import * as plan from './verbs/plan.js'
+import * as validate from './verbs/validate.js'
+
+/** In the order in which a newcomer needs them. */
+const VERBS = [init, validate, plan, build, inspect]
+
+const HELP = `
+A first stick, in four steps:
+  $ keyvisor init my-stick.yaml          writes a commented profile to edit
+  $ keyvisor validate my-stick.yaml      says what is wrong with it
+  $ keyvisor build my-stick.yaml         makes out/my-stick.img
+  $ keyvisor run out/my-stick.img        tries it in QEMU, without a stick
+
+"keyvisor help VERB" tells more of each. Exit codes: 0 done, 1 failed, 2 usage or
+invalid profile, 70 a bug in keyvisor, 130 interrupted.`
+
+export function makeProgram(terminal: Terminal): Command {
+  const program = new Command('keyvisor')
+    .description('Turns one profile into a USB stick that carries a hypervisor and your virtual machines.')
+    .version(version(), '--version', 'show the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand('help [verb]', 'show the help of a verb')
+    .addHelpText('after', HELP)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      // Commander writes and then throws: main shows the error once, as JSON where that is asked for.
+      outputError: () => {},
+      writeErr: (text) => terminal.error(text),
+      getOutHelpWidth: () => Math.min(terminal.width, 100),
+    })
+  for (const verb of VERBS) verb.add(program, terminal)
+  return program
+}
+
+/** Runs one command line; the answer is its exit code, where the verb set none itself. */
+export async function main(argv: string[], terminal: Terminal): Promise<void> {
+  try {
+    const program = makeProgram(terminal)
+    if (argv.length === 0) return usage(program, terminal)
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (error) {
+    // Help and version are thrown too, with exit code 0.
+    if (error instanceof CommanderError && error.exitCode === 0) return
+    terminal.exit(exitCodeOf(error, terminal.signal))
+    showError(error, terminal, argv.includes('--json'))
+  }
+}
+
+function usage(program: Command, terminal: Terminal): void {
+  terminal.error(program.helpInformation() + HELP)
+  terminal.exit(EXIT.usage)
+}
+
+/** True when this file is the program, reached by npm's link or by its path. */
+function isProgram(): boolean {
+  const started = process.argv[1]
+  return started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url)
+}
+
+if (isProgram()) {
+  // `keyvisor plan ... | head` closes the pipe: that is the reader's right, and no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.done)
+    throw error
+  })
+  await main(process.argv.slice(2), openTerminal())
+}
