@@ -47,7 +47,7 @@ export interface ToolResult {
 }
 
 export interface ToolRunner {
-  /** The argv that would run this call, for use inside a script of our own. */
+  /** The argv that would run this call inside a script of ours that is root already, in a namespace or for real. */
   argv(call: ToolCall): string[]
   /** Runs to the end. Throws KeyvisorError `tool-missing`, `tool-failed`, `tool-timeout`, or Interrupted. */
   run(call: ToolCall): Promise<ToolResult>
@@ -78,10 +78,8 @@ export const systemTools: ToolRunner = {
 /** Tools from an unpacked Debian tree, each call in a sandbox that sees only the tree and what is bound. */
 export function treeTools(tree: string): ToolRunner {
   return {
-    argv: (call) => bubblewrap(tree, call),
-    run(call) {
-      return start(this.argv(call), call)
-    },
+    argv: (call) => bubblewrap(tree, call, true),
+    run: (call) => start(bubblewrap(tree, call, process.getuid?.() === 0), call),
   }
 }
 
@@ -90,10 +88,10 @@ export function treeTools(tree: string): ToolRunner {
  * binds can be made at any path. As root no user namespace is made: `--unshare-user` maps uid 0 alone, and
  * files of other owners could not be read.
  */
-function bubblewrap(tree: string, call: ToolCall): string[] {
+function bubblewrap(tree: string, call: ToolCall, root: boolean): string[] {
   const argv = ['bwrap', '--die-with-parent', '--unshare-ipc', '--unshare-pid', '--unshare-uts']
   if (!call.network) argv.push('--unshare-net')
-  if (process.getuid?.() !== 0) argv.push('--unshare-user', '--uid', '0', '--gid', '0')
+  if (!root) argv.push('--unshare-user', '--uid', '0', '--gid', '0')
   argv.push(...treeBinds(tree), '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp')
   if (call.network) argv.push('--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf')
   for (const bind of orderedBinds(call.binds ?? [])) {

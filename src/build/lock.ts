@@ -8,15 +8,7 @@ import { join } from 'node:path'
 import { canonicalJson, type Json, sha256, sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { Progress } from '../base/progress.js'
-import {
-  archiveSources,
-  debPath,
-  fetchPackages,
-  openApt,
-  packageId,
-  resolvePackages,
-  type Source,
-} from '../debian/apt.js'
+import { archiveSources, debPath, fetchPackages, openApt, packageId, resolvePackages } from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
@@ -109,7 +101,7 @@ async function lockSuite(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   await mkdir(scratch)
-  const sources = await archiveSources(suite, request.mirror, scratch)
+  const sources = await archiveSources(suite, request.mirror)
   const apt = await openApt(sources, join(scratch, 'apt'), signal)
   lock.epoch = Math.max(lock.epoch, apt.epoch)
   // Guests with the same packages are asked for once.
@@ -156,6 +148,9 @@ export async function lockedDebs(
   return Object.fromEntries(sets.map((set) => [set, lockedSet(lock, set).map(deb)]))
 }
 
+/** A pool is shared by all suites of an archive, so that any suite's sources serve. */
+const POOL_SUITE = 'trixie'
+
 async function fetchMissing(
   missing: LockedPackage[],
   run: { store: Store; progress: Progress; mirror: string | undefined; signal?: AbortSignal },
@@ -166,7 +161,7 @@ async function fetchMissing(
   run.progress({ kind: 'start', stage, title: `fetch ${missing.length} packages` })
   const scratch = await run.store.scratch(stage)
   try {
-    const sources = await suiteSources(run.mirror, scratch)
+    const sources = await archiveSources(POOL_SUITE, run.mirror)
     const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
     await fetchPackages(missing, sources, scratch, onFetched, run.signal)
     for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
@@ -174,9 +169,4 @@ async function fetchMissing(
     await removeScratch(scratch)
   }
   run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
-}
-
-/** A pool is shared by all suites of an archive, so that any suite's sources serve. */
-async function suiteSources(mirror: string | undefined, scratch: string): Promise<Source[]> {
-  return archiveSources('trixie', mirror, scratch)
 }

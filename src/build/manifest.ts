@@ -26,6 +26,8 @@ export interface StickManifest {
   builder: string
   /** SOURCE_DATE_EPOCH, seconds. */
   epoch: number
+  /** What the data partition needs at least: with it, the image itself tells the smallest stick. */
+  dataMinimum: Bytes
   host: { suite: string; hostname: string; admin: string; keys: number }
   guests: ManifestGuest[]
   root: ManifestPayload

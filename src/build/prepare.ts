@@ -1,7 +1,7 @@
 /**
  * From a profile's path to a Plan and its stages: everything that is settled before the first byte.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
@@ -20,6 +20,7 @@ import { type LockRequest, makeLock, readLock, setDigest, writeLock } from './lo
 import type { StageRun } from './stage.js'
 import { planStages, type Stages } from './stages.js'
 import { usesSystemTools } from './tools.js'
+import { version } from './version.js'
 
 export interface PrepareRequest {
   /** Path of the profile. */
@@ -34,6 +35,7 @@ export interface Prepared {
   profile: Profile
   plan: Plan
   lock: Lock
+  lockFile: string
   /** True when the lock was made now, and written. */
   lockMade: boolean
   stages: Stages
@@ -55,17 +57,26 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const lockRequest = lockRequestOf(profile, folder)
   const path = request.lock ?? lockPath(request.profile)
   const kept = request.update ? undefined : await readLock(path, lockRequest)
-  const lock = kept ?? (await makeLock(lockRequest, run.store, run.signal))
-  if (!kept) await writeLock(path, lock)
-  const builder = await packageVersion()
+  const lock = kept ?? (await makeNewLock(path, lockRequest, run))
+  const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
   const stages = planStages(plan, lock, await inputDigests(plan, lock, builder))
-  return { profile, plan, lock, lockMade: !kept, stages, builder, warnings }
+  return { profile, plan, lock, lockFile: path, lockMade: !kept, stages, builder, warnings }
 }
 
 /** `demo.yaml` has its lock in `demo.lock.json`. */
 export function lockPath(profile: string): string {
   return `${profile.replace(/\.(ya?ml|json)$/, '')}.lock.json`
+}
+
+async function makeNewLock(path: string, request: LockRequest, run: StageRun): Promise<Lock> {
+  const started = Date.now()
+  const stage = 'lock'
+  run.progress({ kind: 'start', stage, title: `choose package versions, for ${path}` })
+  const lock = await makeLock(request, run.store, run.signal)
+  await writeLock(path, lock)
+  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  return lock
 }
 
 async function validProfile(path: string): Promise<{ profile: Profile; warnings: Problem[] }> {
@@ -121,19 +132,7 @@ async function inputDigests(plan: Plan, lock: Lock, version: string) {
   }
 }
 
-async function packageVersion(): Promise<string> {
-  return JSON.parse(await readFile(packageFile('package.json'), 'utf8')).version
-}
-
 async function mmdebstrapVersion(): Promise<string> {
   const { stdout } = await systemTools.run({ tool: 'mmdebstrap', args: ['--version'] })
   return stdout.trim()
-}
-
-/** Bytes of every file that goes into the stick from outside, for the check of free space. */
-export async function imageBytes(plan: Plan): Promise<number> {
-  const sizes = await Promise.all(
-    plan.guests.map(async ({ source }) => (source.kind === 'image' ? (await stat(source.path)).size : 0)),
-  )
-  return sizes.reduce((sum, size) => sum + size, 0)
 }

@@ -99,6 +99,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     library: library.key,
     kernelArguments,
     size: plan.stick.esp,
+    dataMinimum: plan.stick.dataMinimum,
     name: plan.name,
   })
   const image = stage('image', 1, 'assemble the image', {
@@ -151,5 +152,9 @@ function missing(path: string): never {
 export function stageList(stages: Stages): Stage[] {
   const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image } = stages
   const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(guestDisks)]
-  return [...new Map([...all, library, loader, esp, image].map((item) => [item.key, item])).values()]
+  const unique = new Map<string, Stage>()
+  for (const item of [...all, library, loader, esp, image]) {
+    if (!unique.has(item.key)) unique.set(item.key, item)
+  }
+  return [...unique.values()]
 }

@@ -3,14 +3,15 @@
  *
  * A tree is unpacked once per set of packages and shared. `KEYVISOR_TOOLS=system` uses the machine's own programs.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemTools, type ToolRunner, treeTools } from '../base/tool.js'
+import { systemTools, type ToolRunner, treeTools, which } from '../base/tool.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import { unpackToolsTree } from '../debian/tree.js'
 import type { StageRun } from './stage.js'
+import { storeFolder } from './store.js'
 
 /** True when the user asked for the machine's own programs. */
 export function usesSystemTools(env: NodeJS.ProcessEnv = process.env): boolean {
@@ -44,4 +45,21 @@ async function makeTree(run: StageRun, name: string, tree: string, debs: Deb[]):
     await removeScratch(scratch)
   }
   run.progress({ kind: 'end', stage: name, seconds: (Date.now() - started) / 1000, reused: false })
+}
+
+/** What an image is looked into with: the one tool that reading a manifest from a FAT takes. */
+const INSPECTION_TOOL = 'mtype'
+
+/**
+ * The runner for looking into an image: nothing is fetched or unpacked for that. A tree that a build left in the
+ * store, else the machine's own tools.
+ */
+export function inspectionTools(): ToolRunner {
+  if (usesSystemTools() || which(INSPECTION_TOOL)) return systemTools
+  const trees = join(storeFolder(), 'trees')
+  const names = existsSync(trees) ? readdirSync(trees) : []
+  const tree = names
+    .map((name) => join(trees, name))
+    .find((path) => existsSync(join(path, 'usr/bin', INSPECTION_TOOL)))
+  return tree === undefined ? systemTools : treeTools(tree)
 }

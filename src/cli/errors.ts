@@ -3,6 +3,7 @@
  */
 import { CommanderError } from 'commander'
 import { EXIT, formatProblem, Interrupted, KeyvisorError, type Problem } from '../index.js'
+import { safe } from './safe.js'
 import type { Terminal } from './terminal.js'
 
 /** An error as `--json` tells it: one line of stdout. */
@@ -27,7 +28,7 @@ export function exitCodeOf(error: unknown, signal: AbortSignal): number {
 export function showError(error: unknown, terminal: Terminal, json: boolean): void {
   const thrown = terminal.signal.aborted ? new Interrupted() : error
   if (json) terminal.out(JSON.stringify(errorReport(thrown)))
-  else terminal.error(errorText(thrown))
+  else terminal.error(safe(errorText(thrown)))
 }
 
 export function errorReport(error: unknown): ErrorReport {

@@ -4,8 +4,7 @@
  * Left out: everything about what the partitions hold. Names may come out of a foreign image, so nothing of them
  * reaches the terminal that could steer it.
  */
-import { formatBytes, SECTOR } from '../base/units.js'
-import type { Layout, LayoutPartition } from '../plan/layout.js'
+import { formatBytes, type Layout, type LayoutPartition, printable, SECTOR } from '../index.js'
 
 export interface PictureOptions {
   /** Columns of the terminal. */
@@ -244,7 +243,7 @@ const MOST_NAME = 16
 
 /** A partition's name without anything that could steer a terminal or has no certain width. */
 function shown(name: string): string {
-  const plain = name.replace(/[^\x20-\x7e\u00a1-\u024f]/g, '?')
+  const plain = printable(name)
   return plain.length > MOST_NAME ? `${plain.slice(0, MOST_NAME - 1)}~` : plain
 }
 

@@ -43,22 +43,21 @@ export interface Apt {
  * The archive of a suite: the mirror that the profile names, else the default that mmdebstrap knows, security
  * and updates included. Asking it takes half a second and no network.
  */
-export async function archiveSources(
-  suite: string,
-  mirror: string | undefined,
-  scratch: string,
-): Promise<Source[]> {
-  const answer = join(scratch, 'sources')
-  const hook = `cat "$1"/etc/apt/sources.list > '${answer}'; exit 3`
+export async function archiveSources(suite: string, mirror: string | undefined): Promise<Source[]> {
+  const lines: string[] = []
+  const hook = `sed 's/^deb /source: deb /' "$1"/etc/apt/sources.list >&2; exit 3`
   const args = ['--variant=custom', '--format=null', `--setup-hook=${hook}`, suite, '-']
   if (mirror) args.push(`deb ${mirror} ${suite} main`)
+  const onLine = (line: string) => {
+    if (line.startsWith('source: ')) lines.push(line.slice('source: '.length))
+  }
   try {
-    await systemTools.run({ tool: 'mmdebstrap', args, timeout: 60 })
+    await systemTools.run({ tool: 'mmdebstrap', args, onLine, timeout: 60 })
   } catch (error) {
     // The hook ends mmdebstrap on purpose, once it has told its default.
-    if (!existsSync(answer) || (error as KeyvisorError).code === 'tool-missing') throw error
+    if (lines.length === 0) throw error
   }
-  return parseSources(await readFile(answer, 'utf8'))
+  return parseSources(lines.join('\n'))
 }
 
 /** Parses the one-line style of sources.list(5); options in brackets are passed over. */

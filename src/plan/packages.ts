@@ -22,8 +22,15 @@ const PACK_TOOLS = [
   ...['shim-signed', 'grub-efi-amd64-signed', 'grub-common', 'grub-pc-bin'],
 ]
 
-/** Tools that boot an image. */
-const LAB_TOOLS = [...SHELL, 'qemu-system-x86', 'qemu-utils', 'ovmf', 'swtpm', 'swtpm-tools']
+/** Tools that boot an image. In no profile's lock: what an image is tried with is no input of it. */
+export const LAB_PACKAGES: PackageRequest = {
+  set: 'tools.lab',
+  suite: TOOLS_SUITE,
+  packages: sortedSet([
+    ...SHELL,
+    ...['qemu-system-x86', 'qemu-utils', 'seabios', 'ovmf', 'swtpm', 'swtpm-tools', 'mtools'],
+  ]),
+}
 
 /** The least with which a Debian guest starts, has network and a console. */
 const GUEST_PACKAGES = [
@@ -43,7 +50,6 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   })
   return [
     { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
-    { set: 'tools.lab', suite: TOOLS_SUITE, packages: sortedSet(LAB_TOOLS) },
     { set: 'host', suite: profile.host?.suite ?? DEFAULTS.host.suite, packages: hostPackages(profile) },
     ...guests,
   ]

@@ -14,7 +14,6 @@ t.test('a profile without guests asks for tools and host', async (t) => {
     requests.map((one) => [one.set, one.suite]),
     [
       ['tools.pack', 'trixie'],
-      ['tools.lab', 'trixie'],
       ['host', 'trixie'],
     ],
   )

@@ -1,0 +1,83 @@
+/**
+ * Final: one image from finished payloads, and the manifest that is published beside it.
+ */
+import { existsSync } from 'node:fs'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { type Bytes, SECTOR } from '../base/units.js'
+import { type Layout, layoutStick, type PayloadName } from '../plan/layout.js'
+import { assembleImage } from './assemble.js'
+import { type Manifest, type ManifestPayload, parsePackages } from './manifest.js'
+import { object, type Payloads, payload } from './payloads.js'
+import type { Prepared } from './prepare.js'
+import type { Done, StageRun } from './stage.js'
+
+/** Assembles the image at `image`. The answer is its manifest, which is not written here. */
+export async function makeFinal(
+  prepared: Prepared,
+  results: Payloads,
+  image: string,
+  run: StageRun,
+): Promise<Manifest> {
+  const { plan, stages } = prepared
+  const started = Date.now()
+  const stage = 'image'
+  const payloads = {
+    biosBoot: object(results.loader, 'core'),
+    esp: object(results.esp, 'esp'),
+    root: object(results.host, 'root'),
+    library: object(results.library, 'library'),
+  }
+  const layout = layoutStick(plan.stick, plan.name, payloads)
+  run.progress({ kind: 'start', stage, title: stages.image.title })
+  await removeLeftovers(image)
+  const total = payloads.esp.size + payloads.root.size + payloads.library.size
+  let done = 0
+  const onBytes = (bytes: Bytes) => {
+    done += bytes
+    run.progress({ kind: 'bytes', stage, done, total })
+  }
+  const bootImage = object(results.loader, 'boot').path
+  await assembleImage({ layout, stick: plan.stick, bootImage, payloads }, image, onBytes, run.signal)
+  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  return fullManifest(prepared, results, layout, image)
+}
+
+/** Temporary files of builds of this image that were killed. */
+async function removeLeftovers(image: string): Promise<void> {
+  const mine = new RegExp(`^\\.${basename(image)}\\.(\\d+)\\.tmp$`)
+  for (const name of await readdir(dirname(image))) {
+    const pid = mine.exec(name)?.[1]
+    if (pid && !existsSync(`/proc/${pid}`)) await rm(join(dirname(image), name), { force: true })
+  }
+}
+
+async function fullManifest(
+  prepared: Prepared,
+  results: Payloads,
+  layout: Layout,
+  image: string,
+): Promise<Manifest> {
+  const { host, disks, library, esp, loader, stick } = results
+  const packages = async (done: Done) => {
+    const list = done.objects['packages']
+    return list ? parsePackages(await readFile(list.path, 'utf8')) : []
+  }
+  const guests = await Promise.all(
+    Object.entries(disks).map(async ([name, done]) => [name, await packages(done)] as const),
+  )
+  const payloads: Record<PayloadName, ManifestPayload> = {
+    biosBoot: payload(loader, 'core'),
+    esp: payload(esp, 'esp'),
+    root: stick.root,
+    library: payload(library, 'library'),
+  }
+  return {
+    ...stick,
+    image: { file: basename(image), size: layout.sectors * SECTOR, smallestStick: layout.smallestStick },
+    layout,
+    payloads,
+    packages: { host: await packages(host), guests: Object.fromEntries(guests) },
+    key: prepared.stages.image.key,
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * Preview: what `keyvisor plan` shows, as plain JSON: every decision before a byte is written.
+ *
+ * The lock is made where there is none, as `build` does: a plan without package versions decides nothing.
+ */
+import { KeyvisorError, type Problem } from '../base/errors.js'
+import { checkFits, type Layout } from '../plan/layout.js'
+import { type Pc, type Sized, sizeGuests } from '../plan/sizing.js'
+import type { GuestPlan, Plan } from '../plan/types.js'
+import { estimatedLayout, foreseeLayout, storedStage } from './estimate.js'
+import { lockedSet } from './lock.js'
+import type { ManifestPackage } from './manifest.js'
+import { type Prepared, type PrepareRequest, prepare } from './prepare.js'
+import type { StageRun } from './stage.js'
+import { stageList } from './stages.js'
+
+export interface PlanRequest extends PrepareRequest {
+  /** The PC that guests are sized for. */
+  on: Pc
+}
+
+export interface PlanReport {
+  /** As the user named it. */
+  profile: string
+  lock: { path: string; made: boolean }
+  plan: Plan
+  /** `estimated` unless the store has every payload. */
+  layout: Layout
+  /** Why the stick would not be built as it stands; null when everything fits. */
+  obstacle: { code: string; message: string; hint: string | null } | null
+  /** Every package of the host, with the version that the lock pins. */
+  hostPackages: ManifestPackage[]
+  pc: Pc
+  guests: GuestPreview[]
+  /** In the order in which a build runs them. */
+  stages: StagePreview[]
+  warnings: Problem[]
+}
+
+export interface GuestPreview {
+  definition: GuestPlan
+  /** Packages of a guest that is built from some; else empty. */
+  packages: ManifestPackage[]
+  /** What it gets on the PC of the request. */
+  sized: Sized
+}
+
+export interface StagePreview {
+  name: string
+  title: string
+  key: string
+  /** The store has its result: a build has nothing to do. */
+  stored: boolean
+}
+
+/** Plans a profile without building. Throws as `prepare` does. */
+export async function planReport(request: PlanRequest, run: StageRun): Promise<PlanReport> {
+  const prepared = await prepare(request, run)
+  const { plan, stages, warnings } = prepared
+  const { layout, obstacle } = await layoutOf(prepared, run)
+  return {
+    profile: request.profile,
+    lock: { path: prepared.lockFile, made: prepared.lockMade },
+    plan,
+    layout,
+    obstacle,
+    hostPackages: packagesOf(prepared, 'host'),
+    pc: request.on,
+    guests: guestPreviews(prepared, request.on),
+    stages: await Promise.all(
+      stageList(stages).map(async (stage) => {
+        const { name, title, key } = stage
+        // The image is no object of the store: it is written where it shall be.
+        const stored = stage !== stages.image && (await storedStage(run.store, stage)) !== undefined
+        return { name, title, key, stored }
+      }),
+    ),
+    warnings,
+  }
+}
+
+async function layoutOf(
+  { plan, stages }: Prepared,
+  { store }: StageRun,
+): Promise<Pick<PlanReport, 'layout' | 'obstacle'>> {
+  try {
+    const layout = await foreseeLayout(plan, stages, store)
+    checkFits(layout, plan.stick)
+    return { layout, obstacle: null }
+  } catch (error) {
+    if (!(error instanceof KeyvisorError)) throw error
+    const { code, message, hint = null } = error
+    return { layout: await estimatedLayout(plan, stages, store), obstacle: { code, message, hint } }
+  }
+}
+
+function packagesOf({ lock }: Prepared, set: string): ManifestPackage[] {
+  return lockedSet(lock, set).map(({ name, version, architecture }) => ({ name, version, architecture }))
+}
+
+function guestPreviews(prepared: Prepared, pc: Pc): GuestPreview[] {
+  const { guests } = prepared.plan
+  const sizes = new Map(sizeGuests(guests, pc).map((sized) => [sized.name, sized]))
+  return guests.map((definition) => ({
+    definition,
+    packages: definition.source.kind === 'debian' ? packagesOf(prepared, `guest.${definition.name}`) : [],
+    sized: sizes.get(definition.name) as Sized,
+  }))
+}

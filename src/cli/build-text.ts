@@ -1,0 +1,44 @@
+/**
+ * What `build` says at its end. Pure.
+ */
+import { type BuildResult, type Bytes, formatBytes } from '../index.js'
+
+export interface Built
+  extends Pick<BuildResult, 'manifestFile' | 'lockFile' | 'lockMade' | 'unchanged' | 'manifest'> {
+  size: Bytes
+  allocated: Bytes
+  /** The image's path as the user would write it. */
+  shown: string
+}
+
+export function buildText({
+  unchanged,
+  lockMade,
+  lockFile,
+  manifest,
+  size,
+  allocated,
+  shown,
+}: Built): string {
+  const { image, guests } = manifest
+  const manifestShown = shown.replace(/\.img$/, '.manifest.json')
+  return [
+    unchanged ? `nothing changed: ${shown} is as it was` : `built ${shown}`,
+    `  image     ${formatBytes(size)}, of which ${formatBytes(allocated)} are taken on disk`,
+    `  stick     ${formatBytes(image.smallestStick)} or larger`,
+    `  guests    ${guests.map(({ name }) => name).join(', ') || 'none'}`,
+    `  manifest  ${manifestShown}`,
+    ...(lockMade ? [`  lock      ${lockFile}: keep it, and the next build has the same packages`] : []),
+    '',
+    'next:',
+    `  keyvisor run ${word(shown)}       try it in QEMU`,
+    `  keyvisor test ${word(shown)}      boot it, and see whether every guest gets ready`,
+    `  sudo dd if=${word(shown)} of=/dev/sdX bs=4M conv=fsync status=progress`,
+    '      write it to a stick: "lsblk" shows which; everything on /dev/sdX is lost',
+  ].join('\n')
+}
+
+/** As a shell takes it. */
+function word(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,127 @@
+/**
+ * The plan as text. Pure.
+ */
+import {
+  formatBytes,
+  formatProblem,
+  type GuestPreview,
+  type Pc,
+  type PlanReport,
+  type Ready,
+  type StagePreview,
+} from '../index.js'
+import { drawLayout, type PictureOptions } from './picture.js'
+import { wrapWords } from './wrap.js'
+
+export function planText(report: PlanReport, options: PictureOptions): string {
+  const { plan, obstacle, warnings } = report
+  const blocks = [
+    ...(warnings.length > 0 ? [warnings.map(formatProblem).join('\n')] : []),
+    `${plan.name}: ${drawLayout(report.layout, options).trimEnd()}`,
+    ...(obstacle ? [`it does not fit: ${obstacle.message}\n  hint: ${obstacle.hint}`] : []),
+    firmwareText(report),
+    hostText(report, options.width),
+    guestsText(report, options.width),
+    stagesText(report.stages),
+  ]
+  const text = `${blocks.join('\n\n')}\n`
+  return options.ascii ? text.replaceAll('≈', '~') : text
+}
+
+function firmwareText({ plan, lock }: PlanReport): string {
+  const date = new Date(plan.epoch * 1000).toISOString().slice(0, 10)
+  return `starts on: ${plan.stick.firmware.join(', ')}\npackages as of ${date}, pinned by ${lock.path}`
+}
+
+function hostText({ plan, hostPackages }: PlanReport, width: number): string {
+  const { host } = plan
+  const uplink = host.uplink.kind === 'dhcp' ? 'DHCP' : `${host.uplink.address} via ${host.uplink.gateway}`
+  const facts = [
+    `Debian ${host.suite}, ${host.locale}, keyboard ${host.keyboard}, ${host.timezone}, network ${uplink}`,
+    `admin ${host.admin.name}, ${loginWords(host.admin)}`,
+    ...wrapWords(
+      `${hostPackages.length} packages, for these ${host.packages.length}: ${host.packages.join(' ')}`,
+      width - 2,
+    ),
+  ]
+  return [`host ${host.hostname}`, ...facts.map((line) => `  ${line}`)].join('\n')
+}
+
+function loginWords({ sshKeys, passwordHash }: PlanReport['plan']['host']['admin']): string {
+  const ways = [
+    ...(sshKeys.length > 0 ? [`${sshKeys.length} SSH key${sshKeys.length === 1 ? '' : 's'}`] : []),
+    ...(passwordHash ? ['a password'] : []),
+  ]
+  return ways.length > 0 ? `with ${ways.join(' and ')}` : 'who cannot log in: no key and no password'
+}
+
+// ------------------------------------------------------------------------------------------ guests
+
+function guestsText({ guests, pc }: PlanReport, width: number): string {
+  if (guests.length === 0) return 'no guests: add them on the stick, with virt-manager or virsh'
+  return guests.map((guest) => guestText(guest, pc, width)).join('\n\n')
+}
+
+function guestText({ definition, packages, sized }: GuestPreview, pc: Pc, width: number): string {
+  const { name, uuid, machine, firmware, cpus, memory, disk, disks, nics, ports } = definition
+  const rows: [string, string][] = [
+    ['source', sourceWords(definition.source, packages.length)],
+    ['machine', `${machine}, ${firmware}, UUID ${uuid}`],
+    ['CPUs', range(cpus.min, cpus.max, String)],
+    ['memory', range(memory.min, memory.max, formatBytes)],
+    ['disks', [disk, ...disks].map(({ size }) => formatBytes(size)).join(', ')],
+    ['network', nics.map((nic) => `${nic.address} on ${nic.network}, ${nic.mac}`).join('; ') || 'none'],
+    ...ports.map((port): [string, string] => [
+      'port',
+      `${port.host} of the stick leads to its ${port.guest}`,
+    ]),
+    ['starts', startWords(definition)],
+    [pcWords(pc), sizedWords(sized)],
+  ]
+  const column = Math.max(...rows.map(([label]) => label.length))
+  const lines = rows.flatMap(([label, text]) =>
+    wrapWords(text, width - column - 4).map(
+      (line, index) => `  ${(index === 0 ? label : '').padEnd(column)}  ${line}`,
+    ),
+  )
+  return [`guest ${name}`, ...lines].join('\n')
+}
+
+function sourceWords(source: GuestPreview['definition']['source'], packages: number): string {
+  if (source.kind === 'image') return `${source.path}, ${source.format} of ${formatBytes(source.size)}`
+  return `Debian ${source.suite}, ${packages} packages, for these: ${source.packages.join(' ')}`
+}
+
+function range(min: number, max: number, words: (value: number) => string): string {
+  return min === max ? words(min) : `${words(min)} to ${words(max)}`
+}
+
+function startWords({ autostart, changes, ready }: GuestPreview['definition']): string {
+  const order = autostart === null ? 'not by itself' : `with the stick, order ${autostart}`
+  const kept = changes === 'keep' ? 'keeps its changes' : 'fresh at each start'
+  return `${order}; ${kept}; ready ${readyWords(ready)}`
+}
+
+function readyWords(ready: Ready): string {
+  if (ready.kind === 'agent') return 'when its agent answers'
+  if (ready.kind === 'tcp') return `when its TCP port ${ready.port} answers`
+  if (ready.kind === 'log') return `when its console says ${ready.pattern}`
+  return 'is not looked for'
+}
+
+function pcWords({ memory, cpus, kvm }: Pc): string {
+  return `on ${formatBytes(memory)}, ${cpus} CPU${cpus === 1 ? '' : 's'}${kvm ? '' : ', no KVM'}`
+}
+
+function sizedWords({ start, reason, memory, cpus, accelerator }: GuestPreview['sized']): string {
+  const gets = `${formatBytes(memory)}, ${cpus} CPU${cpus === 1 ? '' : 's'}, ${accelerator === 'kvm' ? 'KVM' : 'emulated'}`
+  return start ? gets : `not started: ${reason}`
+}
+
+// ------------------------------------------------------------------------------------------ stages
+
+function stagesText(stages: StagePreview[]): string {
+  const column = Math.max(...stages.map(({ title }) => title.length))
+  const lines = stages.map(({ title, stored }) => `  ${title.padEnd(column)}  ${stored ? 'stored' : 'to do'}`)
+  return ['stages', ...lines].join('\n')
+}

@@ -1,0 +1,67 @@
+/**
+ * `keyvisor build`: a profile becomes an image.
+ */
+import { stat } from 'node:fs/promises'
+import { relative } from 'node:path'
+import type { Command } from 'commander'
+import { type BuildResult, buildImage, formatProblem, Store, storeFolder } from '../../index.js'
+import { buildText } from '../build-text.js'
+import { safe } from '../safe.js'
+import type { Terminal } from '../terminal.js'
+
+const HELP = `
+Writes DIR/NAME.img and DIR/NAME.manifest.json, where NAME is the profile's name. What
+was built before and did not change is taken from the store: $KEYVISOR_STORE, else
+~/.cache/keyvisor. No root needed. Ctrl-C ends it at any time; the next build goes on
+from there. With --json each line of stdout is an object with a "kind": start, bytes,
+note and end while it works, then result, or error.
+
+For example:
+  $ keyvisor build my-stick.yaml
+  $ keyvisor build my-stick.yaml --update      with the newest packages`
+
+interface Options {
+  out: string
+  lock?: string
+  update?: true
+  json?: true
+}
+
+export function add(program: Command, terminal: Terminal): void {
+  program
+    .command('build')
+    .argument('<profile>', 'the profile')
+    .description('Builds the image of a profile, ready to be written to a stick.')
+    .option('--out <dir>', 'folder for the image and its manifest', 'out')
+    .option('--lock <file>', 'the lock (default: beside the profile)')
+    .option('--update', 'choose package versions anew')
+    .option('--json', 'print progress and result as lines of JSON')
+    .addHelpText('after', HELP)
+    .action((profile: string, options: Options) => build(profile, options, terminal))
+}
+
+async function build(profile: string, options: Options, terminal: Terminal): Promise<void> {
+  const { json, ...request } = options
+  const store = await Store.open(storeFolder())
+  const run = { store, progress: terminal.progress(json === true), signal: terminal.signal }
+  const result = await buildImage({ profile, ...request }, run)
+  const { size, blocks } = await stat(result.image)
+  const sizes = { size, allocated: blocks * 512 } // stat(2): blocks of 512 bytes, whatever the file system's own
+  if (json) {
+    terminal.out(JSON.stringify(resultLine(result, sizes)))
+    return
+  }
+  for (const warning of result.warnings) terminal.error(safe(formatProblem(warning)))
+  terminal.out(safe(buildText({ ...result, ...sizes, shown: relative(process.cwd(), result.image) })))
+}
+
+/** The last line of `--json`: without the manifest, which has a file of its own. */
+function resultLine(result: BuildResult, sizes: { size: number; allocated: number }) {
+  const { image, manifestFile, lockFile, lockMade, unchanged, warnings, manifest } = result
+  return {
+    kind: 'result',
+    ...{ image, manifestFile, lockFile, lockMade, unchanged, warnings },
+    ...sizes,
+    smallestStick: manifest.image.smallestStick,
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * The library's whole public face. The command line uses nothing else.
+ *
+ * A build in three lines:
+ *
+ *     const store = await Store.open(storeFolder())
+ *     const run = { store, progress: silent }
+ *     const { image } = await buildImage({ profile: 'my-stick.yaml', out: 'out' }, run)
+ *
+ * Everything that can go wrong for a reason that a user can mend is thrown as {@link KeyvisorError}.
+ */
+export type { Json, Sha256 } from './base/digests.js'
+export { EXIT, Interrupted, KeyvisorError, type Position, type Problem } from './base/errors.js'
+export { type Progress, type ProgressEvent, silent } from './base/progress.js'
+export { systemTools, type ToolCall, type ToolResult, type ToolRunner } from './base/tool.js'
+export { type Bytes, formatBytes, GiB, KiB, type Lba, MiB, parseBytes, SECTOR, TiB } from './base/units.js'
+export { type BuildRequest, type BuildResult, buildImage } from './build/build.js'
+export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './build/manifest.js'
+export { lockPath } from './build/prepare.js'
+export {
+  type GuestPreview,
+  type PlanReport,
+  planReport,
+  type StagePreview,
+} from './build/preview.js'
+export type { StageRun } from './build/stage.js'
+export { Store, storeFolder } from './build/store.js'
+export { inspectionTools } from './build/tools.js'
+export { version } from './build/version.js'
+export { printable } from './disk/bytes.js'
+export type { Content } from './disk/identify.js'
+export { type InspectedPartition, type Inspection, inspectImage } from './media/inspect.js'
+export type { Layout, LayoutPartition, PayloadName } from './plan/layout.js'
+export { type Pc, type Sized, sizeGuests } from './plan/sizing.js'
+export type { GuestDefinition, GuestPlan, Lock, Plan, Ready } from './plan/types.js'
+export { type LoadedProfile, loadProfile } from './profile/load.js'
+export { formatProblem } from './profile/problems.js'
+export type { Profile } from './profile/profile.gen.js'
+export { starterProfile } from './profile/starter.js'
+export { validateProfile } from './profile/validate.js'

@@ -1,0 +1,77 @@
+/**
+ * Which accelerator this machine really has. That /dev/kvm can be opened, and that QEMU calls KVM enabled, proves
+ * nothing: on some cloud machines every guest then hangs or aborts. So a guest is run, with a time limit.
+ */
+import { constants } from 'node:fs'
+import { access, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ToolRunner } from '../base/tool.js'
+import { MiB } from '../base/units.js'
+import type { Accelerator } from '../plan/types.js'
+import { CPU } from './machine.js'
+
+/** Seconds for what takes a tenth of one where KVM works. */
+const PROBE_TIMEOUT = 10
+
+/** What the probe's guest says on QEMU's debug console. */
+const SIGN = 'K'
+
+/** A disk that a PC's BIOS starts: it says SIGN, and switches the PC off. */
+function probeDisk(): Buffer {
+  const disk = Buffer.alloc(MiB)
+  disk.set([
+    ...[0xb0, SIGN.charCodeAt(0), 0xe6, 0xe9], // mov al,SIGN; out 0xe9,al: QEMU's isa-debugcon
+    ...[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef], // mov dx,0x604; mov ax,0x2000; out dx,ax: ACPI S5 of q35
+    ...[0xf4, 0xeb, 0xfd], // hlt; jmp to hlt
+  ])
+  disk.set([0x55, 0xaa], 510)
+  return disk
+}
+
+let answer: Promise<Accelerator> | undefined
+
+/** KVM where a guest ran with it, else TCG. Asked once in a process. */
+export function bestAccelerator(
+  tools: ToolRunner,
+  scratch: string,
+  signal?: AbortSignal,
+): Promise<Accelerator> {
+  answer ??= probe(tools, scratch, signal).catch((error) => {
+    answer = undefined
+    throw error
+  })
+  return answer
+}
+
+async function probe(tools: ToolRunner, scratch: string, signal?: AbortSignal): Promise<Accelerator> {
+  const usable = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  return usable && (await runsGuestCode('kvm', tools, scratch, signal)) ? 'kvm' : 'tcg'
+}
+
+/** Runs the probe's guest with the CPU that the lab's PCs have. Throws Interrupted, and `tool-missing`. */
+export async function runsGuestCode(
+  accelerator: Accelerator,
+  tools: ToolRunner,
+  scratch: string,
+  signal?: AbortSignal,
+): Promise<boolean> {
+  const disk = join(scratch, `probe-${accelerator}.img`)
+  await writeFile(disk, probeDisk())
+  const args = [
+    ...['-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', accelerator, '-cpu', CPU[accelerator]],
+    ...['-m', '64M', '-display', 'none', '-no-reboot', '-debugcon', 'stdio'],
+    ...['-drive', `if=none,id=disk,format=raw,file=${disk.replaceAll(',', ',,')}`, '-device', 'ide-hd,drive=disk'],
+  ]
+  const device = accelerator === 'kvm' ? [{ path: '/dev/kvm', device: true }] : []
+  const call = { tool: 'qemu-system-x86_64', args, timeout: PROBE_TIMEOUT, ...(signal ? { signal } : {}) }
+  try {
+    const { stdout } = await tools.run({ ...call, binds: [{ path: disk, write: true }, ...device] })
+    return stdout.includes(SIGN)
+  } catch (error) {
+    if (['tool-failed', 'tool-timeout'].includes((error as { code: string }).code)) return false
+    throw error
+  }
+}
