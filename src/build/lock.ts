@@ -60,7 +60,12 @@ function parseLock(text: string): Lock | undefined {
   try {
     const lock = JSON.parse(text) as Lock
     const whole =
-      lock.version === 1 && lock.packages && lock.sets && lock.images && Number.isInteger(lock.epoch)
+      lock.version === 1 &&
+      lock.packages &&
+      lock.sources &&
+      lock.sets &&
+      lock.images &&
+      Number.isInteger(lock.epoch)
     const known = whole && Object.values(lock.sets).every((ids) => ids.every((id) => lock.packages[id]))
     return known ? lock : undefined
   } catch {
@@ -80,6 +85,7 @@ export async function makeLock(request: LockRequest, store: Store, signal?: Abor
       version: 1,
       epoch: 0,
       requests: requestDigest(request),
+      sources: {},
       packages: {},
       sets: {},
       images: {},
@@ -103,6 +109,7 @@ async function lockSuite(
   await mkdir(scratch)
   const sources = await archiveSources(suite, request.mirror)
   const apt = await openApt(sources, join(scratch, 'apt'), signal)
+  lock.sources[suite] = sources
   lock.epoch = Math.max(lock.epoch, apt.epoch)
   // Guests with the same packages are asked for once.
   const answers = new Map<string, LockedPackage[]>()
@@ -138,22 +145,20 @@ export function setDigest(lock: Lock, set: string): string {
 export async function lockedDebs(
   lock: Lock,
   sets: string[],
-  run: { store: Store; progress: Progress; mirror: string | undefined; signal?: AbortSignal },
+  run: { store: Store; progress: Progress; signal?: AbortSignal },
 ): Promise<Record<string, Deb[]>> {
   const all = new Map(sets.flatMap((set) => lockedSet(lock, set)).map((item) => [item.sha256, item]))
   const missing: LockedPackage[] = []
   for (const item of all.values()) if (!(await run.store.has(item.sha256, item.size))) missing.push(item)
-  if (missing.length > 0) await fetchMissing(missing, run)
+  if (missing.length > 0) await fetchMissing(lock, missing, run)
   const deb = (item: LockedPackage): Deb => ({ item, path: run.store.objectPath(item.sha256) })
   return Object.fromEntries(sets.map((set) => [set, lockedSet(lock, set).map(deb)]))
 }
 
-/** A pool is shared by all suites of an archive, so that any suite's sources serve. */
-const POOL_SUITE = 'trixie'
-
 async function fetchMissing(
+  lock: Lock,
   missing: LockedPackage[],
-  run: { store: Store; progress: Progress; mirror: string | undefined; signal?: AbortSignal },
+  run: { store: Store; progress: Progress; signal?: AbortSignal },
 ): Promise<void> {
   const started = Date.now()
   const stage = 'fetch'
@@ -161,7 +166,7 @@ async function fetchMissing(
   run.progress({ kind: 'start', stage, title: `fetch ${missing.length} packages` })
   const scratch = await run.store.scratch(stage)
   try {
-    const sources = await archiveSources(POOL_SUITE, run.mirror)
+    const sources = Object.values(lock.sources).flat()
     const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
     await fetchPackages(missing, sources, scratch, onFetched, run.signal)
     for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)

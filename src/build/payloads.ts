@@ -51,9 +51,9 @@ interface Making extends Prepared {
 
 /** Takes every payload from the store, or makes it there. */
 export async function makePayloads(prepared: Prepared, run: StageRun): Promise<Payloads> {
-  const { plan, lock, profile } = prepared
+  const { plan, lock } = prepared
   const sets = ['tools.pack', 'host', ...plan.guests.filter(isDebian).map(({ name }) => `guest.${name}`)]
-  const debs = await lockedDebs(lock, sets, { ...run, mirror: profile.host?.mirror })
+  const debs = await lockedDebs(lock, sets, run)
   const key = prepared.stages.loader.inputs['tools'] as string
   const tools = await toolsTree(run, 'tools', key, async () => debs['tools.pack'] as Deb[])
   const making: Making = { ...prepared, run, tools, debs, readable: [run.store.folder] }

@@ -118,8 +118,9 @@ async function inputDigests(plan: Plan, lock: Lock, version: string) {
   for (const path of PROGRAM) program[path] = (await sha256File(packageFile(path))).sha256
   const guests: Record<string, Sha256> = {}
   for (const guest of plan.guests) {
-    if (guest.source.kind !== 'debian') continue
-    guests[guest.name] = await digestEntries([...guestEntries(guest), ...plannedEntries(guest.source.files)])
+    const { name, source } = guest
+    if (source.kind !== 'debian') continue
+    guests[name] = await digestEntries([...guestEntries(guest, source), ...plannedEntries(source.files)])
   }
   const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
   return {

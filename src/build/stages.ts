@@ -135,6 +135,7 @@ function guestDisk(
     // The disk's GUIDs and the file system's UUID derive from it.
     uuid: guest.uuid,
     units: source.units,
+    sources: source.sources,
     size: source.size,
   })
 }

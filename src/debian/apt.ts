@@ -43,7 +43,7 @@ export interface Apt {
  * The archive of a suite: the mirror that the profile names, else the default that mmdebstrap knows, security
  * and updates included. Asking it takes half a second and no network.
  */
-export async function archiveSources(suite: string, mirror: string | undefined): Promise<Source[]> {
+export async function archiveSources(suite: string, mirror: string | undefined): Promise<string[]> {
   const lines: string[] = []
   const hook = `sed 's/^deb /source: deb /' "$1"/etc/apt/sources.list >&2; exit 3`
   const args = ['--variant=custom', '--format=null', `--setup-hook=${hook}`, suite, '-']
@@ -57,12 +57,12 @@ export async function archiveSources(suite: string, mirror: string | undefined):
     // The hook ends mmdebstrap on purpose, once it has told its default.
     if (lines.length === 0) throw error
   }
-  return parseSources(lines.join('\n'))
+  return lines
 }
 
-/** Parses the one-line style of sources.list(5); options in brackets are passed over. */
-export function parseSources(text: string): Source[] {
-  return text.split('\n').flatMap((line) => {
+/** Parses lines in the one-line style of sources.list(5); options in brackets are passed over. */
+export function parseSources(lines: readonly string[]): Source[] {
+  return lines.flatMap((line) => {
     const match = /^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)\s+(.+?)\s*$/.exec(line)
     if (!match) return []
     const [, uri, suite, components] = match as unknown as [string, string, string, string]
@@ -71,7 +71,7 @@ export function parseSources(text: string): Source[] {
 }
 
 /** Sets up a private apt in `folder` and fetches the indexes. Throws `mirror-unreachable`. */
-export async function openApt(sources: Source[], folder: string, signal?: AbortSignal): Promise<Apt> {
+export async function openApt(lines: readonly string[], folder: string, signal?: AbortSignal): Promise<Apt> {
   if (!existsSync(KEYRING)) {
     throw new KeyvisorError('tool-missing', `Debian's archive keys are not on this machine (${KEYRING})`, {
       hint: 'install them: apt-get install debian-archive-keyring',
@@ -81,10 +81,10 @@ export async function openApt(sources: Source[], folder: string, signal?: AbortS
     await mkdir(join(folder, name), { recursive: true })
   }
   await writeFile(join(folder, 'status'), '')
-  const lines = sources.map(
+  const sources = parseSources(lines).map(
     (source) => `deb [signed-by=${KEYRING}] ${source.uri} ${source.suite} ${source.components}\n`,
   )
-  await writeFile(join(folder, 'etc/sources.list'), lines.join(''))
+  await writeFile(join(folder, 'etc/sources.list'), sources.join(''))
   const configuration = join(folder, 'apt.conf')
   await writeFile(configuration, aptConfiguration(folder, await machineTransport()))
   const apt = { configuration, epoch: 0, ...(signal ? { signal } : {}) }
@@ -209,13 +209,13 @@ function withoutNoise(stanza: string): string {
  */
 export async function fetchPackages(
   packages: LockedPackage[],
-  sources: Source[],
+  lines: readonly string[],
   folder: string,
   onFetched: (bytes: number) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   let missing = packages
-  for (const uri of new Set(sources.map((source) => source.uri))) {
+  for (const uri of new Set(parseSources(lines).map((source) => source.uri))) {
     if (missing.length > 0) await fetchFrom(uri, missing, folder, onFetched, signal)
     missing = missing.filter((item) => !existsSync(debPath(folder, item)))
   }

@@ -39,7 +39,7 @@ export interface GuestDiskRequest {
 }
 
 /** What is laid over the tree, as entries; the stage's key is made from the same. */
-export function guestEntries(guest: GuestPlan): TarEntry[] {
+export function guestEntries(guest: GuestPlan, source: DebianSource): TarEntry[] {
   const uuid = rootUuid(guest)
   const text = (target: string, content: string): TarEntry => ({
     target,
@@ -50,6 +50,7 @@ export function guestEntries(guest: GuestPlan): TarEntry[] {
   return [
     text('/etc/hostname', `${guest.name}\n`),
     text('/etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${guest.name}\n::1 localhost ip6-localhost\n`),
+    text('/etc/apt/sources.list', source.sources.map((line) => `${line}\n`).join('')),
     text('/etc/fstab', `UUID=${uuid} / ext4 errors=remount-ro 0 1\n`),
     text('/etc/systemd/network/10-wired.network', '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n'),
     // The virtio drivers and ext4: what a guest of ours starts from.
@@ -101,7 +102,7 @@ async function makeRoot(
   options: { signal?: AbortSignal; onLine?: (line: string) => void },
 ): Promise<void> {
   const { guest, source, epoch } = request
-  await writeTar(guestEntries(guest), epoch, join(scratch, 'overlay.tar'))
+  await writeTar(guestEntries(guest, source), epoch, join(scratch, 'overlay.tar'))
   await writeTar(plannedEntries(source.files), epoch, join(scratch, 'files.tar'))
   const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
   const env = { SOURCE_DATE_EPOCH: String(epoch) }

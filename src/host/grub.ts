@@ -22,6 +22,9 @@ export function grubConfig(entry: BootEntry): string {
   const title = entry.title.replace(/[^\w .-]/g, '')
   const words = [
     'boot=keyvisor',
+    // Nothing of the PC's own disks is mounted or swapped on because of its partition type.
+    'systemd.gpt_auto=no',
+    'systemd.swap=no',
     `keyvisor.slot=${slot}`,
     'keyvisor.esp=$esp',
     `keyvisor.root=${root.rootHash},${root.offset}`,

@@ -63,7 +63,12 @@ export async function runsGuestCode(
   const args = [
     ...['-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', accelerator, '-cpu', CPU[accelerator]],
     ...['-m', '64M', '-display', 'none', '-no-reboot', '-debugcon', 'stdio'],
-    ...['-drive', `if=none,id=disk,format=raw,file=${disk.replaceAll(',', ',,')}`, '-device', 'ide-hd,drive=disk'],
+    ...[
+      '-drive',
+      `if=none,id=disk,format=raw,file=${disk.replaceAll(',', ',,')}`,
+      '-device',
+      'ide-hd,drive=disk',
+    ],
   ]
   const device = accelerator === 'kvm' ? [{ path: '/dev/kvm', device: true }] : []
   const call = { tool: 'qemu-system-x86_64', args, timeout: PROBE_TIMEOUT, ...(signal ? { signal } : {}) }

@@ -72,8 +72,7 @@ export const CPU: Record<Accelerator, string> = { kvm: 'max', tcg: 'max' }
 
 function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
   if (firmware === 'bios') return []
-  const secure =
-    firmware === 'secureboot' ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []
+  const secure = firmware === 'secureboot' ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []
   return [
     ...secure,
     ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${FIRMWARE_FILES[firmware].code}`],

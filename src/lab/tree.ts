@@ -57,7 +57,7 @@ async function newLock(run: StageRun): Promise<Lock> {
 
 function treeOf(lock: Lock, run: StageRun): Promise<ToolRunner> {
   const { set } = LAB_PACKAGES
-  const debs = async () => (await lockedDebs(lock, [set], { ...run, mirror: undefined }))[set] ?? []
+  const debs = async () => (await lockedDebs(lock, [set], run))[set] ?? []
   return toolsTree(run, 'lab', setDigest(lock, set), debs)
 }
 

@@ -11,7 +11,7 @@ import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
 import { printable } from '../disk/bytes.js'
-import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
+import { BACKUP_SECTORS, type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
 import { bootCodeTarget } from '../disk/grub.js'
 import { type Content, IDENTIFY_BYTES, identify } from '../disk/identify.js'
 import { decodeMbr, type Mbr } from '../disk/mbr.js'
@@ -313,24 +313,26 @@ function parseManifest(text: string): { manifest: Json; notes: string[] } {
 // ------------------------------------------------------------------------------------ Layout
 
 function layoutOf(gpt: Gpt, partitions: InspectedPartition[], size: Bytes, manifest: Json): Layout {
-  const told = member(manifest, 'layout')
-  const last = partitions.at(-1)
-  const unmade = last?.name === 'library'
+  const data = dataOf(partitions.at(-1), bytesOf(member(manifest, 'dataMinimum')) ?? 0)
   return {
     estimated: false,
     diskGuid: gpt.header.diskGuid,
     sectors: Math.max(gpt.header.myLba, gpt.header.alternateLba) + 1,
     partitions: partitions.map(({ content: _, verity: __, ...partition }) => partition),
-    data: unmade
-      ? {
-          number: last.number + 1,
-          name: 'data',
-          first: alignUp(last.last + 1, MiB / SECTOR),
-          minimum: bytesOf(member(member(told, 'data'), 'minimum')) ?? 0,
-        }
-      : null,
-    smallestStick: bytesOf(member(told, 'smallestStick')) ?? size,
+    data,
+    smallestStick: data ? smallestStick(data) : size,
   }
+}
+
+/** The partition that first boot will make: null where the library is not the last one. */
+function dataOf(last: InspectedPartition | undefined, minimum: Bytes): Layout['data'] {
+  if (last?.name !== 'library') return null
+  return { number: last.number + 1, name: 'data', first: alignUp(last.last + 1, MiB / SECTOR), minimum }
+}
+
+/** The same sum as where the image was laid out: the data partition, the backup GPT, a round size. */
+function smallestStick({ first, minimum }: NonNullable<Layout['data']>): Bytes {
+  return alignUp(first * SECTOR + alignUp(minimum, MiB) + BACKUP_SECTORS * SECTOR, MiB)
 }
 
 /** A member of a JSON object that came from outside; null when there is none. */

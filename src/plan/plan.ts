@@ -186,6 +186,7 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
     return {
       kind: 'debian',
       suite: tree.suite,
+      sources: lock.sources[tree.suite] ?? [],
       packages: guestPackages(tree),
       files: tree.files.map((file) => planFile(file, files.folder)),
       units: [...tree.units],

@@ -42,6 +42,8 @@ export interface Lock {
   epoch: number
   /** Digest of the requests that the lock answers: a lock that does not fit its profile is refused. */
   requests: string
+  /** Lines of sources.list(5) of each suite: where the packages were found, and where guests find theirs later. */
+  sources: Record<string, string[]>
   /** Every package of any set, by `name_version_architecture`. */
   packages: Record<string, LockedPackage>
   /** Ids of the packages of each set, sorted. */
@@ -158,7 +160,16 @@ export interface GuestPlan extends GuestDefinition {
 }
 
 export type GuestSource =
-  | { kind: 'debian'; suite: string; packages: string[]; files: PlannedFile[]; units: string[]; size: Bytes }
+  | {
+      kind: 'debian'
+      suite: string
+      /** Lines of the guest's own sources.list(5). */
+      sources: string[]
+      packages: string[]
+      files: PlannedFile[]
+      units: string[]
+      size: Bytes
+    }
   | { kind: 'image'; path: string; format: 'qcow2' | 'raw'; sha256: string; size: Bytes }
 
 /** What the library carries for the stick to read, as `guests.json`. */

@@ -12,6 +12,7 @@ const lock: Lock = {
   epoch: 1_750_000_000,
   requests: '',
   packages: {},
+  sources: { trixie: ['deb http://archive.example/debian trixie main'] },
   sets: {},
   images: { box: { sha256: IMAGE, size: 300 * MiB } },
 }

@@ -1,0 +1,196 @@
+/**
+ * The proof that an image boots: it is started, and passes only on the stick's own report.
+ */
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { ManifestGuest, StickManifest } from '../build/manifest.js'
+import type { StageRun } from '../build/stage.js'
+import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
+import type { Accelerator, Firmware } from '../plan/types.js'
+import type { Ending } from './session.js'
+import { saveReport, type Trial, type TrialOptions, withTrial } from './trial.js'
+
+export interface ProveOptions extends TrialOptions {
+  /** Folder for report.jsonl, serial.log, and screen.png of a boot that failed. */
+  report?: string
+  /** Seconds that the stick has to say that it is done; default: by guests and accelerator. */
+  deadline?: number
+  /** Called when the boot has passed, while the stick runs; what it throws is thrown on. */
+  visit?: (trial: Trial) => Promise<void>
+}
+
+export interface Check {
+  /** `host`, `guest NAME`, `problem CODE`, `report` or `shutdown`. */
+  name: string
+  passed: boolean
+  /** In words for a person. */
+  detail: string
+}
+
+export interface Proof {
+  passed: boolean
+  firmware: Firmware
+  accelerator: Accelerator
+  checks: Check[]
+  events: ReportEvent[]
+  /** From power-on to the verdict, by the clock of this machine. */
+  seconds: number
+  /** The last lines of the stick's serial console. */
+  serialTail: string[]
+  shutdown: Ending
+  /** Folder of the report, as an absolute path; null where none was asked for. */
+  report: string | null
+}
+
+/** Seconds for the host, for each guest, and for switching off, where KVM works; TCG_FACTOR times that under TCG. */
+const PATIENCE = { host: 120, guest: 120, shutdown: 60 }
+
+/** Emulation is five to ten times slower than KVM, but little of a boot is computing. */
+const TCG_FACTOR = 4
+
+const TAIL_LINES = 20
+
+/** Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer. */
+export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
+  const report = options.report === undefined ? null : resolve(options.report)
+  if (report) await mkdir(report, { recursive: true })
+  const outcome = settled()
+  const onEvent = (event: ReportEvent) => {
+    options.onEvent?.(event)
+    outcome.hear(event)
+  }
+  return withTrial(image, { ...options, onEvent }, run, (trial) =>
+    judge(trial, outcome.reached, options, report, run.signal),
+  )
+}
+
+async function judge(
+  trial: Trial,
+  reached: Promise<void>,
+  options: ProveOptions,
+  report: string | null,
+  signal: AbortSignal | undefined,
+): Promise<Proof> {
+  const began = Date.now()
+  const factor = trial.pc.accelerator === 'tcg' ? TCG_FACTOR : 1
+  const why = await wait(trial, reached, options.deadline ?? patience(trial.manifest) * factor, signal)
+  const seconds = Math.round((Date.now() - began) / 100) / 10
+  const checks = judgeEvents(trial.events, trial.manifest, why)
+  const good = checks.every((check) => check.passed)
+  if (!good && report) await saveScreen(trial, report)
+  if (good) await options.visit?.(trial)
+  const shutdown = await trial.shutDown(good ? PATIENCE.shutdown * factor : 0)
+  if (good) checks.push(shutdownCheck(shutdown))
+  if (report) await saveReport(trial, report)
+  const { firmware, accelerator } = trial.pc
+  return {
+    ...{ passed: checks.every((check) => check.passed), firmware, accelerator, checks },
+    ...{ events: trial.events, seconds, serialTail: await serialTail(trial), shutdown, report },
+  }
+}
+
+/** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */
+function settled() {
+  let settle = () => {}
+  const reached = new Promise<void>((resolve) => {
+    settle = resolve
+  })
+  let up = false
+  const hear = ({ event }: ReportEvent) => {
+    if (event === 'host') up = true
+    if (event === 'done') settle()
+    // A problem in the initrd either stops the boot, or is told again by the host, which then comes soon.
+    if (event === 'problem' && !up) setTimeout(() => up || settle(), STOPPED_AFTER * 1000).unref()
+  }
+  return { reached, hear }
+}
+
+/** Seconds in which the host comes up after the initrd met a problem that does not stop it. */
+const STOPPED_AFTER = 120
+
+function patience({ guests }: StickManifest): number {
+  return PATIENCE.host + PATIENCE.guest * guests.filter(({ autostart }) => autostart !== null).length
+}
+
+/** Why there is no more to wait for, in words; empty when the stick said that it is done. */
+async function wait(
+  trial: Trial,
+  reached: Promise<void>,
+  seconds: number,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<string>((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000, `within ${Math.round(seconds)} s`)
+  })
+  const done = reached.then(() => (isDone(trial.events) ? '' : 'before the stick stopped'))
+  const off = trial.ended.then(() => (isDone(trial.events) ? '' : 'before the PC was switched off'))
+  const interrupted = new Promise<never>((_, reject) => {
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+    if (signal?.aborted) reject(signal.reason)
+  })
+  try {
+    return await Promise.race([done, late, off, interrupted])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function isDone(events: readonly ReportEvent[]): boolean {
+  return events.some(({ event }) => event === 'done')
+}
+
+/**
+ * What a boot's events prove. Pure.
+ *
+ * @param why there are no more events, such as `within 300 s`; empty when the report is complete
+ */
+export function judgeEvents(events: readonly ReportEvent[], manifest: StickManifest, why: string): Check[] {
+  const host = events.find((event) => event.event === 'host')
+  const detail = host ? `up after ${Math.round(host.seconds)} s` : `it did not say that it is up ${why}`
+  const checks: Check[] = [{ name: 'host', passed: host !== undefined, detail }]
+  for (const guest of manifest.guests) {
+    const told = events.findLast((event) => event.event === 'guest' && event.name === guest.name)
+    if (guest.autostart !== null) checks.push(guestCheck(guest, told as GuestEvent | undefined, why))
+  }
+  for (const event of events) {
+    if (event.event === 'problem')
+      checks.push({ name: `problem ${event.code}`, passed: false, detail: event.message })
+  }
+  if (host && !isDone(events))
+    checks.push({ name: 'report', passed: false, detail: `it did not come to its end ${why}` })
+  return checks
+}
+
+function guestCheck({ name, ready }: ManifestGuest, told: GuestEvent | undefined, why: string): Check {
+  const check = (passed: boolean, detail: string): Check => ({ name: `guest ${name}`, passed, detail })
+  if (!told) return check(false, `the stick said nothing of it ${why}`.trimEnd())
+  if (told.state === 'ready') return check(true, `ready after ${Math.round(told.seconds)} s`)
+  if (told.state === 'started' && ready.kind === 'none') return check(true, 'started, not proven')
+  return check(false, told.reason ? `${told.state}: ${told.reason}` : told.state)
+}
+
+function shutdownCheck(ending: Ending): Check {
+  const off = ending === 'off'
+  return {
+    name: 'shutdown',
+    passed: off,
+    detail: off ? 'switched itself off' : 'it did not switch itself off when the power button was pressed',
+  }
+}
+
+/** The screen shows what no log has. It is no reason to lose the verdict when QEMU is gone already. */
+async function saveScreen(trial: Trial, report: string): Promise<void> {
+  const file = join(trial.folder, 'screen.png')
+  try {
+    await trial.screenshot(file)
+    await writeFile(join(report, 'screen.png'), await readFile(file))
+  } catch {}
+}
+
+async function serialTail({ pc }: Trial): Promise<string[]> {
+  const text = await readFile(pc.serialLog, 'utf8').catch(() => '')
+  return consoleLines(`${text}\n`)
+    .filter((line) => line !== '')
+    .slice(-TAIL_LINES)
+}

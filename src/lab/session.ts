@@ -1,0 +1,144 @@
+/**
+ * A session: one run of one virtual PC, from power-on to its end.
+ *
+ * Left out: what the PC is (`machine.ts`), what it is run for (`trial.ts`), and whether it did well (`prove.ts`).
+ */
+import { open } from 'node:fs/promises'
+import type { Bind, ToolRunner } from '../base/tool.js'
+import { decodeEvent, type ReportEvent } from '../plan/report.js'
+import { follow } from './follow.js'
+import { qemuArguments, type VirtualPc } from './machine.js'
+import { openQmp, type Qmp } from './qmp.js'
+
+/** `off`: the stick switched its PC off. */
+export type Ending = 'off' | 'killed'
+
+export interface Session {
+  /** Rejects when QEMU failed. By then every event has been told. */
+  ended: Promise<Ending>
+  /** Writes what is on the screen, as PNG, into the session's folder. */
+  screenshot(path: string): Promise<void>
+  /** Presses the power button, and pulls the plug after so many seconds. */
+  shutDown(seconds: number): Promise<Ending>
+  /** Pulls the plug. Quiet when it has ended already. */
+  kill(): Promise<void>
+}
+
+export interface Watch {
+  /** Each event once, whether it came by the report port, the serial console, or both. */
+  onEvent: (event: ReportEvent) => void
+  onSerial: (line: string) => void
+}
+
+/** Seconds after which the power button is pressed again: a stick in the middle of its start ignores it. */
+const PRESS_EVERY = 10
+
+/**
+ * Switches the PC on; resolves when QEMU answers. `folder` is where the PC's logs, socket and variables are, and is
+ * its own. Throws KeyvisorError `tool-failed` with QEMU's words when it does not start.
+ */
+export async function startSession(
+  pc: VirtualPc,
+  folder: string,
+  binds: readonly Bind[],
+  watch: Watch,
+  tools: ToolRunner,
+): Promise<Session> {
+  const plug = new AbortController()
+  const gone = new AbortController()
+  const stopFollowing = followLogs(pc, watch)
+  const ended = runQemu(pc, folder, binds, tools, plug.signal).finally(() => {
+    gone.abort()
+    return stopFollowing()
+  })
+  // Whoever waits for it later still sees the rejection.
+  ended.catch(() => {})
+  const early = ended.then(() => Promise.reject(new Error('QEMU ended at once')))
+  const qmp = await Promise.race([connectQmp(pc, folder, gone.signal), early])
+  return {
+    ended,
+    async screenshot(path) {
+      await qmp.execute('screendump', { filename: path, format: 'png' })
+    },
+    shutDown: (seconds) => shutDown(qmp, ended, seconds, plug),
+    async kill() {
+      plug.abort()
+      await ended.catch(() => {})
+    },
+  }
+}
+
+function runQemu(
+  pc: VirtualPc,
+  folder: string,
+  binds: readonly Bind[],
+  tools: ToolRunner,
+  signal: AbortSignal,
+): Promise<Ending> {
+  const kvm = pc.accelerator === 'kvm' ? [{ path: '/dev/kvm', device: true }] : []
+  const call = {
+    tool: 'qemu-system-x86_64',
+    args: qemuArguments(pc),
+    binds: [{ path: folder, write: true }, ...binds, ...kvm],
+    cwd: folder,
+    network: true,
+    signal,
+  }
+  return tools.run(call).then(
+    () => 'off',
+    (error) => {
+      if (signal.aborted) return 'killed'
+      throw error
+    },
+  )
+}
+
+function followLogs(pc: VirtualPc, { onEvent, onSerial }: Watch): () => Promise<void> {
+  const told = new Set<string>()
+  const read = (line: string) => {
+    const event = decodeEvent(line)
+    const text = JSON.stringify(event)
+    if (!event || told.has(text)) return
+    told.add(text)
+    onEvent(event)
+  }
+  const stops = [
+    follow(pc.reportLog, read),
+    follow(pc.serialLog, (line) => {
+      read(line)
+      onSerial(line)
+    }),
+  ]
+  return async () => {
+    await Promise.all(stops.map((stop) => stop()))
+  }
+}
+
+/** The socket is reached through its folder's descriptor: the folder's own path may be too long for one (unix(7)). */
+async function connectQmp({ qmp }: VirtualPc, folder: string, gone: AbortSignal): Promise<Qmp> {
+  const opened = await open(folder, 'r')
+  try {
+    return await openQmp(`/proc/self/fd/${opened.fd}/${qmp}`, gone)
+  } finally {
+    await opened.close()
+  }
+}
+
+async function shutDown(
+  qmp: Qmp,
+  ended: Promise<Ending>,
+  seconds: number,
+  plug: AbortController,
+): Promise<Ending> {
+  // QEMU may end before it answers: that is what was asked for.
+  const press = () => qmp.execute('system_powerdown').catch(() => {})
+  await press()
+  const again = setInterval(press, PRESS_EVERY * 1000)
+  const deadline = setTimeout(() => plug.abort(), seconds * 1000)
+  try {
+    return await ended
+  } finally {
+    clearInterval(again)
+    clearTimeout(deadline)
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * A trial: an image is run as a stick in a virtual PC, with all that a person or a test wants to reach it by.
+ *
+ * Left out: whether it did well (`prove.ts`).
+ */
+import { copyFile, readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { KeyvisorError } from '../base/errors.js'
+import { systemTools, type ToolRunner } from '../base/tool.js'
+import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
+import type { StickManifest } from '../build/manifest.js'
+import type { StageRun } from '../build/stage.js'
+import { inspectionTools } from '../build/tools.js'
+import { removeScratch } from '../debian/namespace.js'
+import { type Inspection, inspectImage } from '../media/inspect.js'
+import type { ReportEvent } from '../plan/report.js'
+import type { Accelerator, Firmware } from '../plan/types.js'
+import { bestAccelerator } from './accelerator.js'
+import { FIRMWARE_FILES, type VirtualPc, VNC_BASE } from './machine.js'
+import { openOverlay } from './overlay.js'
+import { freePort } from './ports.js'
+import { type Session, startSession, type Watch } from './session.js'
+import { openLab } from './tree.js'
+
+export interface TrialOptions {
+  /** Default `bios`, which starts fastest. */
+  firmware?: Firmware
+  /** Of the PC; default 3 GiB. */
+  memory?: Bytes
+  /** Default 2. */
+  cpus?: number
+  /** Default 8 GiB, or more where the image needs it. */
+  stickSize?: Bytes
+  /** The screen on a loopback VNC port. */
+  display?: boolean
+  /** A one-time key for the stick's admin. */
+  ssh?: boolean
+  /** File for the changes, used again where it is there; else they are thrown away. */
+  keep?: string
+  /** Default: KVM where it works. */
+  accelerator?: Accelerator
+  onEvent?: (event: ReportEvent) => void
+  /** Lines of the stick's first serial port. */
+  onSerial?: (line: string) => void
+}
+
+/** A port of a guest that can be reached from here. */
+export interface Link {
+  guest: string
+  /** As a browser takes it; whether it speaks HTTP only the guest knows. */
+  url: string
+}
+
+export interface Trial extends Session {
+  pc: VirtualPc
+  manifest: StickManifest
+  /** The session's own folder, removed at its end. */
+  folder: string
+  links: Link[]
+  /** The command that logs in; null where nobody has a key. */
+  ssh: string[] | null
+  /** Every event so far. */
+  events: ReportEvent[]
+}
+
+/** The least with which the host starts. */
+const LEAST_MEMORY: Bytes = 512 * MiB
+
+/**
+ * Runs an image, hands it to `use`, and has it switched off and cleaned up when that ends. The image is only read.
+ * `run.signal` ends the preparations; what it means for a running stick is up to `use`.
+ *
+ * Throws `no-such-file`, `not-an-image`, `not-a-stick`, `stick-too-small`, `bad-memory`, and those of {@link openLab}
+ * and QEMU itself.
+ */
+export async function withTrial<T>(
+  image: string,
+  options: TrialOptions,
+  run: StageRun,
+  use: (trial: Trial) => Promise<T>,
+): Promise<T> {
+  checkOptions(options)
+  const first = await inspectImage(image, inspectionTools())
+  const tools = await openLab(run)
+  const inspection = first.manifest ? first : await inspectImage(image, tools)
+  const folder = await run.store.scratch('trial')
+  try {
+    const trial = await startTrial(inspection, options, folder, run, tools)
+    try {
+      return await use(trial)
+    } finally {
+      await trial.kill()
+    }
+  } finally {
+    await removeScratch(folder)
+  }
+}
+
+function checkOptions({ memory }: TrialOptions): void {
+  if (memory === undefined || memory >= LEAST_MEMORY) return
+  throw new KeyvisorError('bad-memory', `${formatBytes(memory)} of memory is less than the host needs`, {
+    hint: `give it ${formatBytes(LEAST_MEMORY)} or more`,
+  })
+}
+
+async function startTrial(
+  inspection: Inspection,
+  options: TrialOptions,
+  folder: string,
+  run: StageRun,
+  tools: ToolRunner,
+): Promise<Trial> {
+  const manifest = stickManifest(inspection)
+  const pc = await makePc(manifest, options, folder, run, tools)
+  if (pc.firmware !== 'bios') {
+    await tools.run({
+      tool: 'cp',
+      args: ['--no-preserve=mode', FIRMWARE_FILES[pc.firmware].variables, pc.variables],
+      binds: [{ path: folder, write: true }],
+    })
+  }
+  await openOverlay(inspection, pc.stick, options.stickSize, tools)
+  const key = options.ssh ? await makeKey(folder) : undefined
+  if (key) pc.credentials['keyvisor.ssh-key'] = (await readFile(`${key}.pub`, 'utf8')).trim()
+  const events: ReportEvent[] = []
+  const watch: Watch = {
+    onEvent(event) {
+      events.push(event)
+      options.onEvent?.(event)
+    },
+    onSerial: (line) => options.onSerial?.(line),
+  }
+  run.signal?.throwIfAborted()
+  const binds = [{ path: resolve(inspection.path) }, { path: pc.stick, write: true }]
+  const session = await startSession(pc, folder, binds, watch, tools)
+  const links = linksOf(manifest, pc)
+  return { ...session, pc, manifest, folder, links, ssh: sshCommand(manifest, pc, key), events }
+}
+
+function stickManifest({ path, manifest }: Inspection): StickManifest {
+  const found = manifest as unknown as StickManifest | null
+  if (found?.version === 1 && Array.isArray(found.guests) && found.host) return found
+  throw new KeyvisorError(
+    'not-a-stick',
+    `${path} is a disk image, but has no manifest that this Keyvisor can read`,
+    {
+      hint: 'name an image that `keyvisor build` wrote',
+    },
+  )
+}
+
+async function makePc(
+  manifest: StickManifest,
+  options: TrialOptions,
+  folder: string,
+  run: StageRun,
+  tools: ToolRunner,
+): Promise<VirtualPc> {
+  const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, run.signal))
+  return {
+    firmware: options.firmware ?? 'bios',
+    memory: options.memory ?? 3 * GiB,
+    cpus: options.cpus ?? 2,
+    accelerator,
+    stick: options.keep ? resolve(options.keep) : join(folder, 'stick.qcow2'),
+    keep: options.keep !== undefined,
+    variables: join(folder, 'variables.fd'),
+    serialLog: join(folder, 'serial.log'),
+    reportLog: join(folder, 'report.jsonl'),
+    qmp: 'qmp',
+    forwards: await forwardsFor(manifest),
+    vnc: options.display ? await freePort(VNC_PORTS) : null,
+    credentials: {},
+  }
+}
+
+/** What VNC viewers call displays 0 to 9. */
+const VNC_PORTS = Array.from({ length: 10 }, (_, display) => VNC_BASE + display)
+
+const SSH_PORT = 22
+
+/** The ports of the guests keep their numbers where those are free here. */
+async function forwardsFor({ guests }: StickManifest): Promise<VirtualPc['forwards']> {
+  const taken = new Set<number>()
+  const forward = async (stick: number, wished: number[]) => {
+    const here = await freePort(wished.filter((port) => !taken.has(port)))
+    taken.add(here)
+    return { here, stick }
+  }
+  const forwards = [await forward(SSH_PORT, [2222])]
+  for (const { host } of guests.flatMap(({ ports }) => ports)) forwards.push(await forward(host, [host]))
+  return forwards
+}
+
+function linksOf({ guests }: StickManifest, { forwards }: VirtualPc): Link[] {
+  return guests.flatMap(({ name, ports }) =>
+    ports.map(({ host }) => ({ guest: name, url: `http://127.0.0.1:${portHere(forwards, host)}/` })),
+  )
+}
+
+function portHere(forwards: VirtualPc['forwards'], stick: number): number {
+  const found = forwards.find((forward) => forward.stick === stick)
+  if (!found) throw new Error(`BUG: port ${stick} is not forwarded`)
+  return found.here
+}
+
+/** A key for this trial alone: an ed25519 pair in the session's folder. Returns the private one's path. */
+async function makeKey(folder: string): Promise<string> {
+  const key = join(folder, 'key')
+  await systemTools.run({
+    tool: 'ssh-keygen',
+    args: ['-q', '-t', 'ed25519', '-N', '', '-C', 'trial', '-f', key],
+  })
+  return key
+}
+
+/** The host key is another one in each trial: to remember it would only make the next one look like an attack. */
+function sshCommand(
+  { host }: StickManifest,
+  { forwards }: VirtualPc,
+  key: string | undefined,
+): string[] | null {
+  if (!key && host.keys === 0) return null
+  const known = [
+    '-o',
+    'StrictHostKeyChecking=no',
+    '-o',
+    'UserKnownHostsFile=/dev/null',
+    '-o',
+    'LogLevel=ERROR',
+  ]
+  const identity = key ? ['-i', key, '-o', 'IdentitiesOnly=yes'] : []
+  return ['ssh', ...identity, ...known, '-p', `${portHere(forwards, SSH_PORT)}`, `${host.admin}@127.0.0.1`]
+}
+
+/** Saves what a trial leaves behind, under fixed names, in a folder that is there. */
+export async function saveReport({ pc }: Trial, target: string): Promise<void> {
+  // The stick may have written neither.
+  await copyFile(pc.serialLog, join(target, 'serial.log')).catch(() => {})
+  await copyFile(pc.reportLog, join(target, 'report.jsonl')).catch(() => {})
+}

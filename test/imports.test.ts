@@ -1,0 +1,221 @@
+/**
+ * The rooms of src/ and the arrows between them: ARCHITECTURE's table, as CONTRIBUTING.md prints it.
+ *
+ * Every import counts, of types too: a type is knowledge of another room.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import ts from 'typescript'
+
+const SRC = fileURLToPath(new URL('../src/', import.meta.url))
+const CONTRIBUTING = new URL('../CONTRIBUTING.md', import.meta.url)
+
+/**
+ * What each room may import of the others: everything (`all`), types alone (`types`), or types and the values of the
+ * files named. `index` is src/index.ts.
+ */
+type Allowed = 'all' | 'types' | { types: boolean; values: string[] }
+const ROOMS: Record<string, Record<string, Allowed>> = {
+  base: {},
+  profile: { base: 'all' },
+  disk: { base: 'all' },
+  plan: { profile: { types: true, values: ['profile.gen'] }, disk: 'all', base: 'all' },
+  debian: { plan: 'types', disk: 'all', base: 'all' },
+  host: { debian: 'all', plan: 'types', disk: 'all', base: 'all' },
+  stick: {
+    plan: { types: false, values: ['sizing', 'domain', 'firewall', 'report', 'types'] },
+    base: { types: false, values: ['units'] },
+  },
+  guests: { debian: 'all', plan: { types: true, values: ['layout'] }, disk: 'all', base: 'all' },
+  build: {
+    ...{ base: 'all', profile: 'all', disk: 'all', plan: 'all' },
+    ...{ debian: 'all', host: 'all', stick: 'all', guests: 'all' },
+  },
+  media: { plan: 'types', disk: 'all', base: 'all', build: 'types' },
+  lab: { build: { types: true, values: ['lock', 'tools'] }, plan: 'all', media: 'types', base: 'all' },
+  cli: { index: 'all' },
+  index: {
+    ...{ base: 'all', profile: 'all', disk: 'all', plan: 'all', debian: 'all', host: 'all' },
+    ...{ guests: 'all', build: 'all', media: 'all', lab: 'all' },
+  },
+}
+
+interface Import {
+  /** Both below src/, such as `plan/layout.ts`. */
+  from: string
+  to: string
+  /** Nothing of it is left after compiling. */
+  typeOnly: boolean
+}
+
+function sources(): string[] {
+  return readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts') && !path.includes('overlay/'))
+    .sort()
+}
+
+/** Every module that a source names, `import()` and types of `import('...')` too. */
+function named(file: string, text: string): { module: string; typeOnly: boolean }[] {
+  const found: { module: string; typeOnly: boolean }[] = []
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) || ts.isExportDeclaration(node)) {
+      const module = node.moduleSpecifier
+      if (module && ts.isStringLiteral(module)) found.push({ module: module.text, typeOnly: isTypes(node) })
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      const [module] = node.arguments
+      if (module && ts.isStringLiteral(module)) found.push({ module: module.text, typeOnly: false })
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      const { literal } = node.argument
+      if (ts.isStringLiteral(literal)) found.push({ module: literal.text, typeOnly: true })
+    }
+    ts.forEachChild(node, visit)
+  }
+  visit(ts.createSourceFile(file, text, ts.ScriptTarget.ES2022, true))
+  return found
+}
+
+function isTypes(node: ts.ImportDeclaration | ts.ExportDeclaration): boolean {
+  const clause = ts.isImportDeclaration(node) ? node.importClause : node
+  if (!clause) return false
+  if (clause.isTypeOnly) return true
+  if ('name' in clause && clause.name) return false
+  const bindings =
+    'namedBindings' in clause ? clause.namedBindings : (clause as ts.ExportDeclaration).exportClause
+  if (!bindings || !('elements' in bindings)) return false
+  return (bindings.elements as ts.NodeArray<ts.ImportSpecifier | ts.ExportSpecifier>).every(
+    (element) => element.isTypeOnly,
+  )
+}
+
+function importsOf(files: string[], read: (file: string) => string): Import[] {
+  return files.flatMap((from) =>
+    named(from, read(from))
+      .filter(({ module }) => module.startsWith('.'))
+      .map(({ module, typeOnly }) => {
+        const to = normalize(join(dirname(from), module)).replace(/\.js$/, '.ts')
+        return { from, to, typeOnly }
+      }),
+  )
+}
+
+function roomOf(file: string): string {
+  return file.includes('/') ? (file.split('/')[0] as string) : file.replace(/\.ts$/, '')
+}
+
+/** Undefined when the table allows it; else what is wrong. */
+function broken({ from, to, typeOnly }: Import): string | undefined {
+  const [room, other] = [roomOf(from), roomOf(to)]
+  if (room === other) return undefined
+  const allowed = ROOMS[room]?.[other]
+  const wrong = `${from} -> ${to}${typeOnly ? ' (types)' : ''}`
+  if (allowed === undefined) return wrong
+  if (allowed === 'all') return undefined
+  const { types, values } = allowed === 'types' ? { types: true, values: [] } : allowed
+  if (typeOnly && types) return undefined
+  return values.includes(to.replace(/^[^/]*\/|\.ts$/g, '')) ? undefined : wrong
+}
+
+/** One circle of imports, as a path that ends where it began; undefined when there is none. */
+function circle(imports: Import[]): string[] | undefined {
+  const done = new Set<string>()
+  const next = new Map<string, Import[]>()
+  for (const item of imports) next.set(item.from, [...(next.get(item.from) ?? []), item])
+  const walk = (file: string, path: string[]): string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (done.has(file)) return undefined
+    for (const { to } of next.get(file) ?? []) {
+      const found = walk(to, [...path, file])
+      if (found) return found
+    }
+    done.add(file)
+    return undefined
+  }
+  for (const file of next.keys()) {
+    const found = walk(file, [])
+    if (found) return found
+  }
+  return undefined
+}
+
+const files = sources()
+const imports = importsOf(files, (file) => readFileSync(join(SRC, file), 'utf8'))
+
+t.test('every source stands in a room of the table', async (t) => {
+  t.ok(files.length > 60, `${files.length} sources, ${imports.length} imports`)
+  const rooms = new Set(files.filter((file) => !file.endsWith('.d.ts')).map(roomOf))
+  t.strictSame(
+    [...rooms].filter((room) => !(room in ROOMS)),
+    [],
+  )
+  t.strictSame(
+    imports
+      .map(({ to }) => to)
+      .filter((to) => !files.includes(to) && !files.includes(to.replace(/\.ts$/, '.d.ts'))),
+    [],
+    'every import was found',
+  )
+})
+
+t.test('no arrow against the table', async (t) => {
+  t.strictSame(imports.map(broken).filter(Boolean), [])
+})
+
+t.test('no circle, types included', async (t) => {
+  t.equal(circle(imports)?.join(' -> '), undefined)
+})
+
+t.test(
+  'nothing but the command line takes the command line parser, nothing in base takes a package',
+  async (t) => {
+    const packages = files.flatMap((file) =>
+      named(file, readFileSync(join(SRC, file), 'utf8'))
+        .filter(({ module }) => !module.startsWith('.') && !module.startsWith('node:'))
+        .map(({ module }) => ({ room: roomOf(file), module })),
+    )
+    t.strictSame(
+      [...new Set(packages.filter(({ module }) => module === 'commander').map(({ room }) => room))],
+      ['cli'],
+    )
+    t.strictSame(
+      packages.filter(({ room }) => ['base', 'disk', 'plan', 'media'].includes(room)),
+      [],
+    )
+  },
+)
+
+t.test('the table of CONTRIBUTING.md is this one', async (t) => {
+  const words = (allowed: Allowed, room: string): string => {
+    if (allowed === 'all') return room
+    if (allowed === 'types') return `${room} (types)`
+    const list = allowed.values.map((file) => `${room}/${file}`).join(', ')
+    return allowed.types ? `${room} (types), ${list}` : list
+  }
+  const rows = Object.entries(ROOMS).map(([room, others]) => {
+    const list = Object.entries(others).map(([other, allowed]) => words(allowed, other))
+    return [room, list.join(', ') || 'nothing']
+  })
+  const printed = [
+    ...readFileSync(CONTRIBUTING, 'utf8').matchAll(/^\| `(\w+)(?:\/|\.ts)?` \|.*\| ([^|]*) \|$/gm),
+  ]
+  t.strictSame(
+    printed.map(([, room, list]) => [room, list]),
+    rows,
+  )
+})
+
+t.test('the test itself finds what it looks for', async (t) => {
+  const read = (text: string) => importsOf(['plan/x.ts'], () => text).map(broken)
+  t.strictSame(read(`import { a } from '../host/root.js'`), ['plan/x.ts -> host/root.ts'])
+  t.strictSame(read(`import type { A } from '../host/root.js'`), ['plan/x.ts -> host/root.ts (types)'])
+  t.strictSame(read(`export * from '../cli/main.js'`), ['plan/x.ts -> cli/main.ts'])
+  t.strictSame(read(`await import('../build/build.js')`), ['plan/x.ts -> build/build.ts'])
+  t.strictSame(read(`let a: import('../lab/machine.js').A`), ['plan/x.ts -> lab/machine.ts (types)'])
+  t.strictSame(read(`import { type A, type B } from '../profile/rules.js'`), [undefined])
+  t.strictSame(read(`import { type A, b } from '../profile/rules.js'`), ['plan/x.ts -> profile/rules.ts'])
+  t.strictSame(read(`import { DEFAULTS } from '../profile/profile.gen.js'`), [undefined])
+  const loop = ['a', 'b', 'c'].map((from, index) => ({ from, to: 'bca'[index] as string, typeOnly: true }))
+  t.strictSame(circle(loop), ['a', 'b', 'c', 'a'])
+  t.equal(circle(loop.slice(0, 2)), undefined)
+})
