@@ -76,7 +76,7 @@ function foldersOf(files: FatFile[]): string[] {
   const folders = new Set<string>()
   for (const { path } of files) {
     const parts = path.split('/').slice(0, -1)
-    parts.forEach((_, index) => folders.add(parts.slice(0, index + 1).join('/')))
+    for (let depth = 1; depth <= parts.length; depth++) folders.add(parts.slice(0, depth).join('/'))
   }
   return [...folders].sort()
 }

@@ -19,8 +19,8 @@ import { type Ext4Request, ext4Arguments } from '../disk/ext4.js'
 import { BACKUP_SECTORS, encodeGpt, type GptPartition } from '../disk/gpt.js'
 import { patchBootImage, patchCoreImage } from '../disk/grub.js'
 import { encodeProtectiveMbr } from '../disk/mbr.js'
+import { PARTITION_TYPE } from '../disk/partition-type.js'
 import { copySparse, writeAt } from '../disk/sparse.js'
-import { PARTITION_TYPE } from '../plan/layout.js'
 import type { GuestPlan, GuestSource } from '../plan/types.js'
 
 type DebianSource = Extract<GuestSource, { kind: 'debian' }>

@@ -2,12 +2,12 @@ import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
 import { GiB, KiB, MiB } from '../../src/base/units.js'
 import { encodeGpt } from '../../src/disk/gpt.js'
+import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
 import {
   biosBootFirst,
   checkFits,
   estimateLayout,
   layoutStick,
-  PARTITION_TYPE,
   type Payloads,
   partitionBytes,
 } from '../../src/plan/layout.js'
