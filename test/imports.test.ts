@@ -28,13 +28,19 @@ const ROOMS: Record<string, Record<string, Allowed>> = {
     plan: { types: false, values: ['sizing', 'domain', 'firewall', 'report', 'types'] },
     base: { types: false, values: ['units'] },
   },
-  guests: { debian: 'all', plan: { types: true, values: ['layout'] }, disk: 'all', base: 'all' },
+  guests: { debian: 'all', plan: 'types', disk: 'all', base: 'all' },
   build: {
     ...{ base: 'all', profile: 'all', disk: 'all', plan: 'all' },
     ...{ debian: 'all', host: 'all', stick: 'all', guests: 'all' },
   },
   media: { plan: 'types', disk: 'all', base: 'all', build: 'types' },
-  lab: { build: { types: true, values: ['lock', 'tools'] }, plan: 'all', media: 'types', base: 'all' },
+  lab: {
+    build: { types: true, values: ['lock', 'tools'] },
+    media: 'all',
+    debian: { types: false, values: ['namespace'] },
+    plan: 'all',
+    base: 'all',
+  },
   cli: { index: 'all' },
   index: {
     ...{ base: 'all', profile: 'all', disk: 'all', plan: 'all', debian: 'all', host: 'all' },

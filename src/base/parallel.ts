@@ -3,15 +3,17 @@
  */
 export function limited(count: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = []
-  let running = 0
+  let free = count
   return async (work) => {
-    if (running >= count) await new Promise<void>((resolve) => waiting.push(resolve))
-    running++
+    if (free > 0) free--
+    else await new Promise<void>((resolve) => waiting.push(resolve))
     try {
       return await work()
     } finally {
-      running--
-      waiting.shift()?.()
+      // Handed on, never freed in between: a newcomer would take it too.
+      const next = waiting.shift()
+      if (next) next()
+      else free++
     }
   }
 }

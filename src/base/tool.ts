@@ -71,6 +71,8 @@ const SHOWN_LINES = 12
 export const systemTools: ToolRunner = {
   argv: (call) => ['setpriv', '--pdeathsig', 'KILL', '--', call.tool, ...call.args],
   run(call) {
+    // setpriv would only say that it cannot execute it.
+    if (which(call.tool) === undefined) return Promise.reject(missing(call.tool))
     return start(this.argv(call), call)
   },
 }
@@ -120,8 +122,9 @@ function treeBinds(tree: string): string[] {
   ]
 }
 
-/** Finds a program on the machine's own PATH; undefined when there is none. */
+/** Finds a program, given by path or else on the machine's own PATH; undefined when there is none. */
 export function which(tool: string): string | undefined {
+  if (tool.includes('/')) return existsSync(tool) ? tool : undefined
   return ENVIRONMENT.PATH.split(':')
     .map((folder) => join(folder, tool))
     .find((path) => existsSync(path))
@@ -129,7 +132,7 @@ export function which(tool: string): string | undefined {
 
 /** A process under way, and how to end it with all its children. */
 function start(argv: string[], call: ToolCall): Promise<ToolResult> {
-  call.signal?.throwIfAborted()
+  if (call.signal?.aborted) return Promise.reject(new Interrupted())
   return new Promise((resolve, reject) => {
     const [program, ...args] = argv as [string, ...string[]]
     const child = spawn(program, args, {
@@ -156,7 +159,7 @@ function start(argv: string[], call: ToolCall): Promise<ToolResult> {
     // A tool that ends early closes its stdin: that shows in its exit code, not here.
     child.stdin.on('error', () => {})
     child.stdin.end(call.input)
-    child.on('error', (error: NodeJS.ErrnoException) => settle(() => reject(missing(program, error))))
+    child.on('error', (error: NodeJS.ErrnoException) => settle(() => reject(unstarted(program, error))))
     child.on('close', (code, signal) =>
       settle(() => {
         if (outcome === 'aborted') reject(new Interrupted())
@@ -196,15 +199,14 @@ function collect(stream: NodeJS.ReadableStream, onLine: ((line: string) => void)
   return () => chunks.join('')
 }
 
-function missing(program: string, error: NodeJS.ErrnoException): KeyvisorError {
-  if (error.code !== 'ENOENT') {
-    return new KeyvisorError('tool-failed', `${program} cannot be started: ${error.message}`, {
-      cause: error,
-    })
-  }
+function unstarted(program: string, cause: NodeJS.ErrnoException): KeyvisorError {
+  if (cause.code === 'ENOENT') return missing(program)
+  return new KeyvisorError('tool-failed', `${program} cannot be started: ${cause.message}`, { cause })
+}
+
+function missing(program: string): KeyvisorError {
   return new KeyvisorError('tool-missing', `${program} is not on this machine`, {
     hint: `install it: apt-get install ${PACKAGES[program] ?? program}`,
-    cause: error,
   })
 }
 
@@ -215,6 +217,9 @@ const PACKAGES: Record<string, string> = {
   setpriv: 'util-linux',
   'dpkg-deb': 'dpkg',
   'apt-get': 'apt',
+  'apt-cache': 'apt',
+  'apt-config': 'apt',
+  '/usr/lib/apt/apt-helper': 'apt',
   sgdisk: 'gdisk',
   sfdisk: 'fdisk',
   unsquashfs: 'squashfs-tools',

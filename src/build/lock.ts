@@ -149,7 +149,8 @@ export async function lockedDebs(
 ): Promise<Record<string, Deb[]>> {
   const all = new Map(sets.flatMap((set) => lockedSet(lock, set)).map((item) => [item.sha256, item]))
   const missing: LockedPackage[] = []
-  for (const item of all.values()) if (!(await run.store.has(item.sha256, item.size))) missing.push(item)
+  // Checked here, since apt is told to trust the archive that is made of them.
+  for (const item of all.values()) if (!(await run.store.verified(item.sha256, item.size))) missing.push(item)
   if (missing.length > 0) await fetchMissing(lock, missing, run)
   const deb = (item: LockedPackage): Deb => ({ item, path: run.store.objectPath(item.sha256) })
   return Object.fromEntries(sets.map((set) => [set, lockedSet(lock, set).map(deb)]))

@@ -128,14 +128,16 @@ export class Store {
     const text = await readFile(this.recordPath(key), 'utf8').catch(() => undefined)
     if (text === undefined) return undefined
     try {
-      return JSON.parse(text) as StageRecord
+      const record = JSON.parse(text) as Partial<StageRecord> | null
+      return record?.objects && record.facts ? (record as StageRecord) : undefined
     } catch {
       return undefined
     }
   }
 
   async writeRecord(key: Sha256, record: StageRecord): Promise<void> {
-    await replaceFile(this.recordPath(key), `${JSON.stringify(record, null, 1)}\n`, join(this.folder, 'tmp'))
+    const text = `${JSON.stringify(record, null, 1)}\n`
+    await replaceFile(this.recordPath(key), text, await this.scratchPath('record'))
   }
 
   treePath(key: Sha256): string {
@@ -144,13 +146,18 @@ export class Store {
 
   /** A new empty folder, for one stage of one running build; the caller removes it. */
   async scratch(name: string): Promise<string> {
-    const owner = `${await pidNamespace()}-${process.pid}`
-    const folder = join(this.folder, 'tmp', `${owner}-${name}-${randomBytes(4).toString('hex')}`)
+    const folder = await this.scratchPath(name)
     await mkdir(folder)
     return folder
   }
 
-  /** Scratch folders that killed builds left behind. */
+  /** A name of its own in `tmp/`, which says whose it is. */
+  private async scratchPath(name: string): Promise<string> {
+    const owner = `${await pidNamespace()}-${process.pid}`
+    return join(this.folder, 'tmp', `${owner}-${name}-${randomBytes(4).toString('hex')}`)
+  }
+
+  /** Scratch folders and files that killed builds left behind. */
   async staleScratch(): Promise<string[]> {
     const here = await pidNamespace()
     const stale: string[] = []
@@ -169,9 +176,12 @@ export class Store {
   }
 }
 
-/** Writes a whole file under its final name in one step, durably. `scratch` is on the same file system. */
-export async function replaceFile(path: string, text: string, scratch = dirname(path)): Promise<void> {
-  const temporary = join(scratch, `.${randomBytes(6).toString('hex')}.tmp`)
+/** Writes a whole file under its final name in one step, durably. `temporary` is on the same file system. */
+export async function replaceFile(
+  path: string,
+  text: string,
+  temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`),
+): Promise<void> {
   try {
     await writeFile(temporary, text)
     await sync(temporary)

@@ -9,6 +9,8 @@ export interface Built
   allocated: Bytes
   /** The image's path as the user would write it. */
   shown: string
+  /** How the user calls Keyvisor. */
+  program: string
 }
 
 export function buildText({
@@ -19,6 +21,7 @@ export function buildText({
   size,
   allocated,
   shown,
+  program,
 }: Built): string {
   const { image, guests } = manifest
   const manifestShown = shown.replace(/\.img$/, '.manifest.json')
@@ -31,8 +34,8 @@ export function buildText({
     ...(lockMade ? [`  lock      ${lockFile}: keep it, and the next build has the same packages`] : []),
     '',
     'next:',
-    `  keyvisor run ${word(shown)}       try it in QEMU`,
-    `  keyvisor test ${word(shown)}      boot it, and see whether every guest gets ready`,
+    `  ${program} run ${word(shown)}       try it in QEMU`,
+    `  ${program} test ${word(shown)}      boot it, and see whether every guest gets ready`,
     `  sudo dd if=${word(shown)} of=/dev/sdX bs=4M conv=fsync status=progress`,
     '      write it to a stick: "lsblk" shows which; everything on /dev/sdX is lost',
   ].join('\n')

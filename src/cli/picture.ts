@@ -220,11 +220,7 @@ function summary(layout: Layout): string {
 function footnotes(layout: Layout): string {
   const { data, estimated } = layout
   const lines = [
-    ...(data
-      ? [
-          `Partition ${data.number}, ${data.name}, is not in the image: first boot makes it, and it fills the stick.`,
-        ]
-      : []),
+    ...(data ? [`Partition ${data.number}, ${data.name}, is made on first boot, and fills the stick.`] : []),
     ...(estimated ? ['≈ is an estimate: the build tells exactly.'] : []),
   ]
   return lines.join('\n')

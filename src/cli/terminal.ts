@@ -15,6 +15,8 @@ export interface Terminal {
   error(text: string): void
   /** The exit code of a verb that comes to its end without throwing; 0 unless told. */
   exit(code: number): void
+  /** How the user calls this program, for commands to paste: `keyvisor`, or `npx keyvisor`. */
+  readonly program: string
   /** stdout shows ANSI colours. */
   readonly color: boolean
   /** stdout shows ASCII alone. */
@@ -47,6 +49,7 @@ export function openTerminal(): Terminal {
     exit: (code) => {
       process.exitCode = code
     },
+    program: env['npm_command'] === 'exec' ? 'npx keyvisor' : 'keyvisor',
     color: stdout.isTTY === true && env['TERM'] !== 'dumb' && !env['NO_COLOR'],
     ascii: asciiOnly(env),
     width: stdout.columns ?? USUAL_WIDTH,

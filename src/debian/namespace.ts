@@ -7,7 +7,7 @@
  */
 import { fileURLToPath } from 'node:url'
 import { KeyvisorError } from '../base/errors.js'
-import { systemTools } from '../base/tool.js'
+import { systemTools, type ToolCall } from '../base/tool.js'
 
 export interface Script {
   /** The script, run by sh(1); its name stands in errors. */
@@ -29,25 +29,21 @@ export function namespaceArguments(): string[] {
 }
 
 /** Runs a script in the namespace. Throws `namespace-refused`, with what to do, where the machine forbids it. */
-export async function runInNamespace(script: Script): Promise<void> {
-  await systemTools
-    .run({
-      tool: 'unshare',
-      args: [...namespaceArguments(), 'sh', '-eu', script.path],
-      env: script.env,
-      ...(script.onLine ? { onLine: script.onLine } : {}),
-      ...(script.signal ? { signal: script.signal } : {}),
-    })
-    .catch((error: KeyvisorError) => {
-      throw refusal(error) ?? error
-    })
+export async function runInNamespace({ path, ...rest }: Script): Promise<void> {
+  // Modes of what a script makes must not depend on the builder's habits.
+  await unshared(['sh', '-euc', 'umask 022; . "$0"', path], rest)
 }
 
 /** Removes scratch in which other owners' files may lie; quiet when it is gone already. */
 export async function removeScratch(...folders: string[]): Promise<void> {
-  if (folders.length === 0) return
-  const args = [...namespaceArguments(), 'rm', '-rf', '--', ...folders]
-  await systemTools.run({ tool: 'unshare', args })
+  if (folders.length > 0) await unshared(['rm', '-rf', '--', ...folders])
+}
+
+async function unshared(argv: string[], rest: Partial<ToolCall> = {}): Promise<void> {
+  const args = [...namespaceArguments(), ...argv]
+  await systemTools.run({ ...rest, tool: 'unshare', args }).catch((error: KeyvisorError) => {
+    throw refusal(error) ?? error
+  })
 }
 
 /** The AppArmor profile that lets bubblewrap and unshare make user namespaces where Ubuntu restricts them. */
@@ -61,16 +57,18 @@ profile keyvisor-bwrap /usr/bin/bwrap flags=(unconfined) {
 }`
 
 /** What unshare's own words mean for the user; undefined when the script itself failed. */
-function refusal(error: KeyvisorError): KeyvisorError | undefined {
+export function refusal(error: KeyvisorError): KeyvisorError | undefined {
   if (error.code !== 'tool-failed') return undefined
-  if (/no line matching user|newuidmap: .*not (found|allowed)/.test(error.message)) {
+  if (
+    /no line matching user|you \(user \d+\) don't exist|newuidmap: .*not (found|allowed)/.test(error.message)
+  ) {
     return new KeyvisorError('namespace-refused', 'this user has no subordinate ids', {
       hint: `add them: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "$USER", or build as root`,
       cause: error,
     })
   }
   if (
-    /unshare: (unshare|write|cannot|failed).*(Permission denied|No space left|Operation not permitted)/.test(
+    /unshare: (unshare|write|cannot|mount|failed).*(Permission denied|No space left|Operation not permitted)/.test(
       error.message,
     )
   ) {

@@ -5,14 +5,14 @@
  * header is read by our own code before any tool opens it, and tools are told the format: one that guesses would
  * follow a backing or data file that the image names (CVE-2015-5163, CVE-2024-32498).
  */
-import { constants } from 'node:fs'
-import { copyFile, open, rename } from 'node:fs/promises'
+import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, GiB, SECTOR } from '../base/units.js'
 import { decodeQcow2, looksLikeQcow2, QCOW2_HEAD_BYTES, refuseUnsafeQcow2 } from '../disk/qcow2.js'
+import { copySparse } from '../disk/sparse.js'
 import type { GuestSource } from '../plan/types.js'
 
 type ImageSource = Extract<GuestSource, { kind: 'image' }>
@@ -57,6 +57,17 @@ function rawSize(path: string, head: Buffer, size: Bytes): Bytes {
   return size
 }
 
+/** Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
+async function copyImage({ path, size }: ImageSource, copy: string): Promise<void> {
+  const target = await open(copy, 'wx')
+  try {
+    await copySparse(path, target, 0)
+    await target.truncate(size)
+  } finally {
+    await target.close()
+  }
+}
+
 /** Takes the image into `scratch` as a qcow2 that stands alone. Throws `image-changed` when it is not the locked one. */
 export async function takeImage(
   source: ImageSource,
@@ -65,7 +76,7 @@ export async function takeImage(
   signal?: AbortSignal,
 ): Promise<string> {
   const copy = join(scratch, `copy.${source.format}`)
-  await copyFile(source.path, copy, constants.COPYFILE_FICLONE)
+  await copyImage(source, copy)
   if ((await sha256File(copy)).sha256 !== source.sha256) {
     throw new KeyvisorError('image-changed', `${source.path} is not the image that the lock names`, {
       hint: 'take the change with --update',

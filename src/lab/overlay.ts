@@ -58,7 +58,9 @@ async function takeUp(
   }
   const binds = overlayBinds(image, file)
   const info = ['info', '-f', 'qcow2', '--output=json', file]
-  const { stdout } = await tools.run({ tool: 'qemu-img', args: info, binds, timeout: 30 })
+  const { stdout } = await tools.run({ tool: 'qemu-img', args: info, binds, timeout: 30 }).catch((cause) => {
+    throw inUse(file, cause) ?? cause
+  })
   const kept = (JSON.parse(stdout) as { 'virtual-size': Bytes })['virtual-size']
   if (size !== undefined && size !== kept) {
     const message = `${file} is a stick of ${formatBytes(kept)}, not of ${formatBytes(size)}`
@@ -66,6 +68,15 @@ async function takeUp(
   }
   const rebase = ['rebase', '-q', '-u', '-f', 'qcow2', '-F', 'raw', '-b', resolve(image.path), file]
   await tools.run({ tool: 'qemu-img', args: rebase, binds, timeout: 30 })
+}
+
+/** QEMU locks what it has open (qemu-img's own words). */
+function inUse(file: string, cause: KeyvisorError): KeyvisorError | undefined {
+  if (cause.code !== 'tool-failed' || !/Failed to get .*lock/.test(cause.message)) return undefined
+  return new KeyvisorError('overlay-in-use', `${file} is in use by another trial`, {
+    hint: 'end that one, or name another file with --keep',
+    cause,
+  })
 }
 
 function imageNote(file: string): string {

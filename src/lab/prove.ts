@@ -3,6 +3,7 @@
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import type { KeyvisorError } from '../base/errors.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
 import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
@@ -50,10 +51,35 @@ const TCG_FACTOR = 4
 
 const TAIL_LINES = 20
 
+/** How often a boot is tried on which QEMU itself, not the stick, broke down. */
+const TRIES = 3
+
 /** Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer. */
 export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
   const report = options.report === undefined ? null : resolve(options.report)
   if (report) await mkdir(report, { recursive: true })
+  for (let left = TRIES - 1; ; left--) {
+    try {
+      return await proveOnce(image, options, report, run)
+    } catch (error) {
+      // A kept stick is not what it was: a new try would prove something else.
+      if (left === 0 || options.keep !== undefined || (error as KeyvisorError).code !== 'qemu-broke')
+        throw error
+      run.progress({
+        kind: 'note',
+        stage: 'boot',
+        text: 'QEMU broke down, not the stick: it is started again',
+      })
+    }
+  }
+}
+
+function proveOnce(
+  image: string,
+  options: ProveOptions,
+  report: string | null,
+  run: StageRun,
+): Promise<Proof> {
   const outcome = settled()
   const onEvent = (event: ReportEvent) => {
     options.onEvent?.(event)

@@ -4,6 +4,7 @@
  * Left out: what the PC is (`machine.ts`), what it is run for (`trial.ts`), and whether it did well (`prove.ts`).
  */
 import { open } from 'node:fs/promises'
+import { KeyvisorError } from '../base/errors.js'
 import type { Bind, ToolRunner } from '../base/tool.js'
 import { decodeEvent, type ReportEvent } from '../plan/report.js'
 import { follow } from './follow.js'
@@ -86,9 +87,26 @@ function runQemu(
   }
   return tools.run(call).then(
     () => 'off',
-    (error) => {
+    (error: KeyvisorError) => {
       if (signal.aborted) return 'killed'
-      throw error
+      throw breakdown(error) ?? error
+    },
+  )
+}
+
+/**
+ * QEMU ended itself by an assertion of its own (abort(3): 128 + SIGABRT). Seen with QEMU 10.0 under TCG: a guest of the
+ * stick that writes CR8 while an interrupt is pending, as OVMF's interrupt handlers do, ends in
+ * `tcg_handle_interrupt: assertion failed: (bql_locked())`.
+ */
+function breakdown(error: KeyvisorError): KeyvisorError | undefined {
+  if (error.code !== 'tool-failed' || !/exit code 134|SIGABRT/.test(error.message)) return undefined
+  return new KeyvisorError(
+    'qemu-broke',
+    `QEMU broke down, which says nothing about the stick\n${error.message}`,
+    {
+      hint: 'try again',
+      cause: error,
     },
   )
 }

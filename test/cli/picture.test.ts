@@ -57,7 +57,7 @@ t.test('80 columns', async (t) => {
 5  library      2101248   2664447   275MiB    220MiB  ${guids[4]}
 6  data         2664448       end  512MiB+         -  -
 
-Partition 6, data, is not in the image: first boot makes it, and it fills the stick.
+Partition 6, data, is made on first boot, and fills the stick.
 `,
   )
 })
@@ -93,7 +93,7 @@ t.test('an estimate in ASCII', async (t) => {
 5  library     ~2101248  ~7784447  ~2.7GiB    ~2.2GiB  -
 6  data        ~7784448       end  512MiB+          -  -
 
-Partition 6, data, is not in the image: first boot makes it, and it fills the stick.
+Partition 6, data, is made on first boot, and fills the stick.
 ~ is an estimate: the build tells exactly.
 `,
   )

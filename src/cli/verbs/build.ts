@@ -52,7 +52,8 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
     return
   }
   for (const warning of result.warnings) terminal.error(safe(formatProblem(warning)))
-  terminal.out(safe(buildText({ ...result, ...sizes, shown: relative(process.cwd(), result.image) })))
+  const shown = relative(process.cwd(), result.image)
+  terminal.out(safe(buildText({ ...result, ...sizes, shown, program: terminal.program })))
 }
 
 /** The last line of `--json`: without the manifest, which has a file of its own. */

@@ -27,7 +27,7 @@ async function init(file: string, terminal: Terminal): Promise<void> {
       throw refusal(file, cause)
     },
   )
-  terminal.out(`wrote ${file}: read it, change it, then run\n  keyvisor validate ${file}`)
+  terminal.out(`wrote ${file}: read it, change it, then run\n  ${terminal.program} validate ${file}`)
 }
 
 /** An editor needs a path that it can open: the schema of this installation. */

@@ -1,0 +1,100 @@
+/**
+ * Quickstart: builds profiles/demo.yaml, boots the image in QEMU, and says what happened. Run it with
+ * `npm run quickstart`, which sets the machine up first.
+ */
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exitCodeOf, showError } from '../dist/cli/errors.js'
+import { formatSeconds } from '../dist/cli/progress.js'
+import { safe } from '../dist/cli/safe.js'
+import { openTerminal } from '../dist/cli/terminal.js'
+import { eventText } from '../dist/cli/trial-text.js'
+import { buildImage, EXIT, formatBytes, proveImage, Store, storeFolder } from '../dist/index.js'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+process.chdir(root)
+
+const terminal = openTerminal()
+const steps = []
+
+/** Shows progress, and remembers how long each stage took for the summary. */
+function progress() {
+  const show = terminal.progress(false)
+  const titles = new Map()
+  return (event) => {
+    show(event)
+    if (event.kind === 'start') titles.set(event.stage, event.title)
+    if (event.kind === 'end') steps.push({ title: titles.get(event.stage) ?? event.stage, ...event })
+  }
+}
+
+const heading = (text) => terminal.error(`\n== ${text}`)
+
+function column(rows) {
+  const width = Math.max(...rows.map(([label]) => label.length))
+  return rows.map(([label, text]) => `  ${label.padEnd(width)}  ${text}`).join('\n')
+}
+
+function builtWords(image, { host, packages, guests, image: { smallestStick } }) {
+  const system = `Debian ${host.suite} with ${packages.host.length} packages`
+  return `Built ${image}: ${system} and ${guests.length} guests, for a stick of ${formatBytes(smallestStick)} or more.`
+}
+
+function summary(built, proof, seconds) {
+  const host = proof.events.find(({ event }) => event === 'host')
+  const guests = proof.events.filter(({ event }) => event === 'guest')
+  const image = relative(root, built.image)
+  const done = steps.map(({ title, seconds, reused }) => [
+    title,
+    reused ? 'in the store' : formatSeconds(seconds),
+  ])
+  return [
+    '',
+    builtWords(image, built.manifest),
+    '',
+    'Steps',
+    column([
+      ...done,
+      ['boot, until every guest was ready', formatSeconds(proof.seconds)],
+      ['all', formatSeconds(seconds)],
+    ]),
+    '',
+    host
+      ? `Guests, on a PC with ${formatBytes(host.memory)} and ${host.cpus} CPUs`
+      : 'The host did not come up',
+    column(
+      guests.map((guest) => [guest.name, `${guest.state}${guest.said ? `, and said "${guest.said}"` : ''}`]),
+    ),
+    '',
+    'Next',
+    column([
+      [`npx keyvisor run ${image} --ssh`, 'look around on the stick, without one'],
+      [`npx keyvisor inspect ${image}`, 'see what is on the image'],
+      ['npx keyvisor init my-stick.yaml', 'begin a profile of your own'],
+    ]),
+  ].join('\n')
+}
+
+async function quickstart() {
+  const started = Date.now()
+  const run = { store: await Store.open(storeFolder()), progress: progress(), signal: terminal.signal }
+  heading('building profiles/demo.yaml')
+  const built = await buildImage({ profile: 'profiles/demo.yaml', out: 'out' }, run)
+  heading(`booting ${relative(root, built.image)} in QEMU: some minutes where there is no KVM`)
+  const onEvent = (event) => terminal.error(safe(eventText(event)))
+  const proof = await proveImage(built.image, { firmware: 'bios', onEvent }, run)
+  terminal.out(safe(summary(built, proof, (Date.now() - started) / 1000)))
+  if (proof.passed) return
+  for (const { name, detail } of proof.checks.filter(({ passed }) => !passed)) {
+    terminal.error(`not passed: ${name}: ${detail}`)
+  }
+  terminal.error(safe(proof.serialTail.join('\n')))
+  terminal.exit(EXIT.failed)
+}
+
+try {
+  await quickstart()
+} catch (error) {
+  terminal.exit(exitCodeOf(error, terminal.signal))
+  showError(error, terminal, false)
+}

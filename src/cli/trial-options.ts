@@ -1,0 +1,37 @@
+/**
+ * The options that `run` and `test` share: what PC the stick is put into.
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Bytes, type Firmware, parseBytes } from '../index.js'
+
+export interface PcOptions {
+  firmware: Firmware
+  memory: Bytes
+  cpus: number
+  stickSize?: Bytes
+}
+
+const MOST_CPUS = 255 // of QEMU's q35 without an IOMMU
+
+export function addPcOptions(command: Command): Command {
+  const firmware = new Option('--firmware <kind>', 'what starts the stick')
+  return command
+    .addOption(firmware.choices(['bios', 'uefi', 'secureboot']).default('bios'))
+    .addOption(sizeOption('--memory <size>', 'memory of the PC').default(parseBytes('3GiB'), '3GiB'))
+    .addOption(new Option('--cpus <n>', 'CPUs of the PC').argParser(parseCpus).default(2))
+    .addOption(sizeOption('--stick-size <size>', 'size of the stick (default: 8GiB, or more where needed)'))
+}
+
+function sizeOption(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((text: string) => {
+    const bytes = parseBytes(text)
+    if (bytes) return bytes
+    throw new InvalidArgumentError('Write a size as 512MiB or 4GiB.')
+  })
+}
+
+function parseCpus(text: string): number {
+  const cpus = Number(text)
+  if (/^[0-9]+$/.test(text) && cpus >= 1 && cpus <= MOST_CPUS) return cpus
+  throw new InvalidArgumentError(`Give a number from 1 to ${MOST_CPUS}.`)
+}

@@ -1,0 +1,62 @@
+/**
+ * What `run` and `test` say of a stick that is being tried. Pure.
+ *
+ * Every name and reason comes from the stick: whoever prints this makes it safe first.
+ */
+import { type Check, formatBytes, type Proof, type ReportEvent, type Trial } from '../index.js'
+import { formatSeconds } from './progress.js'
+
+const ACCELERATOR = { kvm: 'KVM', tcg: 'software emulation' }
+
+/** One event of the stick's report as a line. */
+export function eventText(event: ReportEvent): string {
+  switch (event.event) {
+    case 'host': {
+      const boot = event.secureBoot === 'enabled' ? 'UEFI, Secure Boot enabled' : event.firmware.toUpperCase()
+      const guests = `guests run with ${ACCELERATOR[event.accelerator]}`
+      return `host up after ${formatSeconds(event.seconds)} (${boot}; ${guests})`
+    }
+    case 'guest': {
+      const { name, state, reason, seconds, said, memory, cpus } = event
+      const words = [state, reason && `: ${reason}`, said && `: "${said}"`].filter(Boolean).join('')
+      if (state === 'skipped') return `guest ${name} ${words}`
+      return `guest ${name} ${words} (${formatSeconds(seconds)}, ${formatBytes(memory)}, ${cpus} CPUs)`
+    }
+    case 'problem':
+      return `problem (${event.code}): ${event.message}`
+    case 'done':
+      return `the stick is done starting, after ${formatSeconds(event.seconds)}`
+  }
+}
+
+/** How to reach a stick that has just been switched on. */
+export function trialText({ pc, links, ssh }: Pick<Trial, 'pc' | 'links' | 'ssh'>): string {
+  const ram = `${formatBytes(pc.memory)}, ${pc.cpus} CPUs, ${pc.firmware}, ${ACCELERATOR[pc.accelerator]}`
+  return [
+    `a virtual PC starts from the stick (${ram})`,
+    ...links.map(({ guest, url }) => `  ${guest}: ${url}  (once it is ready)`),
+    ...(ssh ? [`  log in: ${ssh.join(' ')}`] : ['  log in: not possible; --ssh makes a key for this trial']),
+    ...(pc.vnc === null ? [] : [`  screen: open vnc://127.0.0.1:${pc.vnc} with a VNC viewer`]),
+    '  Ctrl-C shuts the stick down; a second Ctrl-C pulls the plug',
+  ].join('\n')
+}
+
+/** The verdict, and what helps where it is a bad one. */
+export function proofText(proof: Proof): string {
+  const { passed, checks, firmware, accelerator, seconds, serialTail, report } = proof
+  const how = `${firmware}, ${ACCELERATOR[accelerator]}, ${formatSeconds(seconds)}`
+  const verdict = passed ? `passed (${how})` : `FAILED (${how})`
+  const tail = passed
+    ? []
+    : ['', 'the last lines of its serial console:', ...serialTail.map((line) => `  | ${line}`)]
+  const saved = report ? ['', `the whole report is in ${report}`] : []
+  const more =
+    passed || report
+      ? []
+      : ['', 'run it again with --report DIR for the whole log and a picture of the screen']
+  return [verdict, ...checks.map(checkText), ...tail, ...saved, ...more].join('\n')
+}
+
+function checkText({ name, passed, detail }: Check): string {
+  return `  ${passed ? 'ok     ' : 'FAILED '} ${name}: ${detail}`
+}

@@ -1,0 +1,54 @@
+import t from 'tap'
+import { alignUp, formatBytes, GiB, KiB, MiB, parseBytes, SIZE_PATTERN, TiB } from '../../src/base/units.js'
+import { seeded, seedOfRun } from '../tools.js'
+
+t.test('sizes are read in binary units alone', async (t) => {
+  t.equal(parseBytes('0B'), 0)
+  t.equal(parseBytes('731B'), 731)
+  t.equal(parseBytes('4KiB'), 4096)
+  t.equal(parseBytes('512MiB'), 536_870_912)
+  t.equal(parseBytes('4GiB'), 4_294_967_296)
+  t.equal(parseBytes('2TiB'), 2_199_023_255_552)
+  for (const text of ['4G', '4GB', '4', '4 GiB', '4gib', '1.5GiB', '-1GiB', '', 'GiB', '4GiB\n', '0x4GiB']) {
+    t.equal(parseBytes(text), undefined, JSON.stringify(text))
+    t.notMatch(text, SIZE_PATTERN)
+  }
+})
+
+t.test('a size that a number cannot carry exactly is none', async (t) => {
+  t.equal(parseBytes('9007199254740991B'), Number.MAX_SAFE_INTEGER)
+  t.equal(parseBytes('9007199254740992B'), undefined)
+  t.equal(parseBytes('9999999999999TiB'), undefined)
+})
+
+t.test('sizes are written as a person reads them', async (t) => {
+  t.equal(formatBytes(0), '0B')
+  t.equal(formatBytes(1023), '1023B')
+  t.equal(formatBytes(KiB), '1KiB')
+  t.equal(formatBytes(512 * MiB), '512MiB')
+  t.equal(formatBytes(1.5 * GiB), '1.5GiB')
+  t.equal(formatBytes(TiB), '1TiB')
+  t.equal(formatBytes(GiB + MiB), '1GiB')
+})
+
+t.test('whole numbers of a unit come back as they went', async (t) => {
+  const random = seeded(seedOfRun())
+  for (let count = 0; count < 200; count++) {
+    const factor = [1, KiB, MiB, GiB, TiB][random(5)] as number
+    const value = (1 + random(1023)) * factor
+    t.equal(parseBytes(formatBytes(value)), value, `${value}`)
+  }
+})
+
+t.test('alignUp gives the least multiple that is not below', async (t) => {
+  t.equal(alignUp(0, 512), 0)
+  t.equal(alignUp(1, 512), 512)
+  t.equal(alignUp(512, 512), 512)
+  t.equal(alignUp(513, 512), 1024)
+  const random = seeded(seedOfRun())
+  for (let count = 0; count < 200; count++) {
+    const [value, alignment] = [random(2 ** 30), 1 + random(2 ** 20)]
+    const up = alignUp(value, alignment)
+    t.ok(up >= value && up < value + alignment && up % alignment === 0, `${value} to ${alignment}`)
+  }
+})

@@ -1,0 +1,132 @@
+/**
+ * The demo's image for boot tests, built once, and what they share.
+ */
+import { mkdir, open, readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { silent } from '../../src/base/progress.js'
+import { systemTools } from '../../src/base/tool.js'
+import { buildImage } from '../../src/build/build.js'
+import type { StageRun } from '../../src/build/stage.js'
+import { Store, storeFolder } from '../../src/build/store.js'
+import type { Trial } from '../../src/lab/trial.js'
+import { consoleLines, type ReportEvent } from '../../src/plan/report.js'
+import { needTools } from '../tools.js'
+
+/** What of a tap test this module needs. */
+interface Test {
+  comment(message: string): unknown
+  teardown(action: () => unknown): unknown
+  setTimeout(milliseconds: number): unknown
+  pass(message: string, extra: { skip: string }): unknown
+  fail(message: string): unknown
+}
+
+export interface Demo {
+  image: string
+  run: StageRun
+}
+
+/** Milliseconds that a file of boot tests may take, its wait for the others included. */
+const FILE_TIMEOUT = 30 * 60 * 1000
+
+/**
+ * Builds the demo where that is not done yet, and waits until no other file of boot tests runs: under emulation,
+ * two PCs at the same time only make both miss their deadlines. Undefined when a tool is missing.
+ */
+export async function openDemo(t: Test): Promise<Demo | undefined> {
+  t.setTimeout(FILE_TIMEOUT)
+  if (!needTools(t, 'bwrap', 'mmdebstrap', 'ssh', 'ssh-keygen', 'ssh-keyscan')) return undefined
+  await takeTurn(t)
+  const run = { store: await Store.open(storeFolder()), progress: silent }
+  const out = join(process.cwd(), 'out/test')
+  await mkdir(out, { recursive: true })
+  const { image } = await buildImage(
+    { profile: 'profiles/demo.yaml', lock: join(out, 'demo.lock.json'), out },
+    run,
+  )
+  return { image, run }
+}
+
+/** One process at a time can listen on this name; it is free again when that process ends, however it does. */
+const TURN = '\0keyvisor-boot-test'
+
+async function takeTurn(t: Test): Promise<void> {
+  for (;;) {
+    const server = createServer()
+    const mine = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(TURN, () => resolve(true))
+    })
+    if (mine) return void t.teardown(() => server.close())
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+}
+
+/** Waits for an event; undefined when the seconds are over, or the PC is off, before it comes. */
+export async function waitFor<E extends ReportEvent>(
+  trial: Trial,
+  seconds: number,
+  wanted: (event: ReportEvent) => event is E,
+): Promise<E | undefined> {
+  let off = false
+  trial.ended.then(
+    () => {
+      off = true
+    },
+    () => {
+      off = true
+    },
+  )
+  const deadline = Date.now() + seconds * 1000
+  while (!off && Date.now() < deadline) {
+    const found = trial.events.find(wanted)
+    if (found) return found
+    await new Promise((resolve) => setTimeout(resolve, 200))
+  }
+  return trial.events.find(wanted)
+}
+
+/** Narrows an event to one kind. */
+export function isEvent<K extends ReportEvent['event']>(kind: K) {
+  return (event: ReportEvent): event is Extract<ReportEvent, { event: K }> => event.event === kind
+}
+
+/** Waits for words on the serial console; false when the seconds are over before they come. */
+export async function waitForWords(trial: Trial, seconds: number, words: RegExp): Promise<boolean> {
+  const deadline = Date.now() + seconds * 1000
+  while (Date.now() < deadline) {
+    if (words.test(await serialText(trial))) return true
+    await new Promise((resolve) => setTimeout(resolve, 500))
+  }
+  return false
+}
+
+/** What the stick wrote to its serial console so far, without control sequences. */
+export async function serialText({ pc }: Trial): Promise<string> {
+  const text = await readFile(pc.serialLog, 'utf8').catch(() => '')
+  return consoleLines(`${text}\n`).join('\n')
+}
+
+/** What a command prints on the stick. */
+export async function onStick({ ssh }: Trial, command: string): Promise<string> {
+  const [tool, ...args] = ssh ?? ['false']
+  const { stdout } = await systemTools.run({ tool: tool as string, args: [...args, command], timeout: 240 })
+  return stdout.trim()
+}
+
+/** A copy of an image, holes kept, for a test that damages it. */
+export async function copyImage(image: string, target: string): Promise<void> {
+  await systemTools.run({ tool: 'cp', args: ['--sparse=always', '--reflink=auto', image, target] })
+}
+
+/** Changes one bit of one byte. */
+export async function damage(file: string, offset: number): Promise<void> {
+  const opened = await open(file, 'r+')
+  try {
+    const { buffer } = await opened.read(Buffer.alloc(1), 0, 1, offset)
+    await opened.write(Buffer.of((buffer[0] as number) ^ 1), 0, 1, offset)
+  } finally {
+    await opened.close()
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The demo's image under Secure Boot, enforced: Debian's signed chain starts, and a changed kernel does not.
+ */
+import { dirname, join } from 'node:path'
+import t from 'tap'
+import { SECTOR } from '../../src/base/units.js'
+import type { StageRun } from '../../src/build/stage.js'
+import { openLab } from '../../src/lab/tree.js'
+import { withTrial } from '../../src/lab/trial.js'
+import { inspectImage } from '../../src/media/inspect.js'
+import { copyImage, damage, isEvent, onStick, openDemo, serialText, waitFor, waitForWords } from './demo.js'
+
+const demo = await openDemo(t)
+
+if (demo) {
+  await t.test('the host is up, Secure Boot is enforced, and the kernel is locked down', (t) =>
+    withTrial(
+      demo.image,
+      { accelerator: 'tcg', firmware: 'secureboot', ssh: true },
+      demo.run,
+      async (trial) => {
+        const host = await waitFor(trial, 300, isEvent('host'))
+        if (!t.ok(host, 'the host is up', { serial: (await serialText(trial)).slice(-2000) })) return
+        t.match(host, { firmware: 'uefi', secureBoot: 'enabled' })
+        const log = await onStick(trial, "sudo dmesg | grep -i -e 'secure boot' -e lockdown")
+        t.match(log, /secureboot: Secure boot enabled/i)
+        t.match(log, /Kernel is locked down from EFI Secure Boot/)
+      },
+    ),
+  )
+
+  await t.test('one changed byte in the kernel stops the start', async (t) => {
+    const image = join(t.testdir(), 'changed.img')
+    await copyImage(demo.image, image)
+    await changeKernel(image, demo.run)
+    await withTrial(image, { accelerator: 'tcg', firmware: 'secureboot' }, demo.run, async (trial) => {
+      t.ok(await waitForWords(trial, 120, /bad shim signature/), 'GRUB says why')
+      t.notOk(await waitFor(trial, 10, isEvent('host')), 'and the host does not come up')
+    })
+  })
+}
+
+/** Flips a bit in the middle of vmlinuz on the ESP: taken out, changed, and put back. */
+async function changeKernel(image: string, run: StageRun): Promise<void> {
+  const tools = await openLab(run)
+  const { partitions } = await inspectImage(image, tools)
+  const esp = partitions.find(({ name }) => name === 'esp')
+  const drive = `${image}@@${(esp?.first ?? 0) * SECTOR}`
+  const folder = dirname(image)
+  const kernel = join(folder, 'vmlinuz')
+  const binds = [{ path: folder, write: true }]
+  await tools.run({ tool: 'mcopy', args: ['-i', drive, '::/a/vmlinuz', kernel], binds })
+  await damage(kernel, 4_000_000)
+  await tools.run({ tool: 'mcopy', args: ['-o', '-i', drive, kernel, '::/a/vmlinuz'], binds })
+}

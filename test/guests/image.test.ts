@@ -1,0 +1,202 @@
+/**
+ * Outside images, made with the real qemu-img and then made hostile.
+ */
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { open } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { sha256File } from '../../src/base/digests.js'
+import { systemTools } from '../../src/base/tool.js'
+import { GiB, KiB, MiB } from '../../src/base/units.js'
+import { imageVirtualSize, takeImage } from '../../src/guests/image.js'
+import { needTools } from '../tools.js'
+
+const qemu = (...args: string[]) => systemTools.run({ tool: 'qemu-img', args })
+
+/** A qcow2 of 64 MiB with some bytes in it. */
+async function makeImage(folder: string, ...options: string[]): Promise<string> {
+  const raw = join(folder, 'some.raw')
+  const path = join(folder, 'some.qcow2')
+  writeFileSync(raw, Buffer.alloc(3 * MiB, 'keyvisor'))
+  truncateSync(raw, 64 * MiB)
+  await qemu('convert', '-f', 'raw', '-O', 'qcow2', ...options, raw, path)
+  return path
+}
+
+async function take(path: string, format: 'qcow2' | 'raw', scratch: string, sha256?: string) {
+  const digest = sha256 ?? (await sha256File(path)).sha256
+  const source = { kind: 'image' as const, path, format, sha256: digest, size: statSync(path).size }
+  return takeImage(source, scratch, systemTools)
+}
+
+async function overwrite(path: string, at: number, bytes: Uint8Array): Promise<void> {
+  const file = await open(path, 'r+')
+  await file.write(bytes, 0, bytes.length, at)
+  await file.close()
+}
+
+const u32 = (value: number) => {
+  const bytes = Buffer.alloc(4)
+  bytes.writeUInt32BE(value)
+  return bytes
+}
+
+t.test('a sound qcow2 is taken as it is', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  for (const options of [[], ['-c'], ['-c', '-o', 'compression_type=zstd'], ['-o', 'compat=0.10']]) {
+    const folder = t.testdir({ scratch: {} })
+    const path = await makeImage(folder, ...options)
+    t.equal(await imageVirtualSize(path, 'qcow2'), 64 * MiB)
+    const disk = await take(path, 'qcow2', join(folder, 'scratch'))
+    t.ok(readFileSync(disk).equals(readFileSync(path)), options.join(' '))
+    t.strictSame(readdirSync(join(folder, 'scratch')), ['disk.qcow2'])
+  }
+})
+
+t.test('a raw disk becomes a qcow2 with the same content', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  await makeImage(folder)
+  const raw = join(folder, 'some.raw')
+  t.equal(await imageVirtualSize(raw, 'raw'), 64 * MiB)
+  const disk = await take(raw, 'raw', join(folder, 'scratch'))
+  await qemu('compare', '-f', 'raw', '-F', 'qcow2', raw, disk)
+  t.ok(statSync(disk).size < 8 * MiB)
+})
+
+t.test('of a sparse raw disk the holes are not written', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const raw = join(folder, 'sparse.raw')
+  writeFileSync(raw, 'x'.repeat(512))
+  truncateSync(raw, GiB)
+  const scratch = join(folder, 'scratch')
+  await take(raw, 'raw', scratch)
+  const copies = readdirSync(scratch).map((name) => statSync(join(scratch, name)).blocks * 512)
+  t.ok(Math.max(...copies) < 16 * MiB, `allocated: ${copies}`)
+})
+
+t.test('an image that names another file is refused before any tool opens it', async (t) => {
+  if (!needTools(t, 'qemu-img')) return
+  const folder = t.testdir({ scratch: {}, secret: 'x'.repeat(512) })
+  const secret = join(folder, 'secret')
+  const backed = join(folder, 'backed.qcow2')
+  await qemu('create', '-q', '-f', 'qcow2', '-b', secret, '-F', 'raw', backed)
+  const outside = join(folder, 'outside.qcow2')
+  await qemu(
+    'create',
+    '-q',
+    '-f',
+    'qcow2',
+    '-o',
+    `data_file=${join(folder, 'bytes')},data_file_raw=on`,
+    outside,
+    '1M',
+  )
+  const hostile = [
+    [backed, 'qcow2-backing-file', secret],
+    [outside, 'qcow2-data-file', join(folder, 'bytes')],
+  ] as const
+  for (const [path, code, named] of hostile) {
+    const error = { code, message: named, hint: /qemu-img convert/ }
+    await t.rejects(imageVirtualSize(path, 'qcow2'), error)
+    const scratch = mkdtempSync(join(folder, 'scratch-'))
+    await t.rejects(take(path, 'qcow2', scratch), { code })
+    t.notOk(existsSync(join(scratch, 'disk.qcow2')))
+  }
+})
+
+t.test('a qcow2 that is called raw, and the other way round', async (t) => {
+  if (!needTools(t, 'qemu-img')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeImage(folder)
+  const error = { code: 'not-raw', hint: 'write format: qcow2' }
+  await t.rejects(imageVirtualSize(path, 'raw'), error)
+  await t.rejects(take(path, 'raw', join(folder, 'scratch')), error)
+  await t.rejects(imageVirtualSize(join(folder, 'some.raw'), 'qcow2'), { code: 'not-qcow2' })
+})
+
+t.test('a raw disk of half a sector, or of none', async (t) => {
+  const folder = t.testdir({ odd: 'x'.repeat(700), empty: '' })
+  await t.rejects(imageVirtualSize(join(folder, 'odd'), 'raw'), { code: 'not-raw', message: '700 bytes' })
+  await t.rejects(imageVirtualSize(join(folder, 'empty'), 'raw'), { code: 'not-raw' })
+  await t.rejects(imageVirtualSize(join(folder, 'none'), 'raw'), { code: 'file-missing' })
+})
+
+t.test('an image that ends too early', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeImage(folder)
+  for (const size of [2 * MiB, 200 * KiB]) {
+    truncateSync(path, size)
+    const scratch = mkdtempSync(join(folder, 'scratch-'))
+    await t.rejects(take(path, 'qcow2', scratch), { code: 'image-damaged' }, `${size} bytes`)
+  }
+  for (const [size, code] of [
+    [80, 'truncated'],
+    [3, 'not-qcow2'],
+    [0, 'not-qcow2'],
+  ] as const) {
+    truncateSync(path, size)
+    const scratch = mkdtempSync(join(folder, 'scratch-'))
+    await t.rejects(take(path, 'qcow2', scratch), { code }, `${size} bytes`)
+  }
+})
+
+t.test('reference counts that are wrong', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeImage(folder)
+  // "refcount_table_offset" is at byte 48; its first entry names the first refcount block.
+  const head = readFileSync(path)
+  const block = Number(head.readBigUInt64BE(Number(head.readBigUInt64BE(48))))
+  await overwrite(path, block, Buffer.alloc(64))
+  await t.rejects(take(path, 'qcow2', join(folder, 'scratch')), {
+    code: 'image-damaged',
+    message: path,
+    hint: /qemu-img check -r all/,
+  })
+})
+
+t.test('absurd headers are refused without a tool', async (t) => {
+  if (!needTools(t, 'qemu-img')) return
+  const absurd: [string, number, Uint8Array][] = [
+    ['a disk of 2^63 bytes', 24, Buffer.from('7fffffffffffffff', 'hex')],
+    ['an L1 table of 32 GiB', 36, u32(0xffffffff)],
+    ['a refcount table of 2^31 clusters', 56, u32(0x80000000)],
+    ['4 billion snapshots', 60, u32(0xffffffff)],
+    ['clusters of 2^40 bytes', 20, u32(40)],
+    ['an unknown feature', 72, Buffer.from('8000000000000000', 'hex')],
+    ['the mark of a corrupt image', 79, Buffer.of(2)],
+    ['encryption', 32, u32(1)],
+  ]
+  for (const [what, at, bytes] of absurd) {
+    const folder = t.testdir({ scratch: {} })
+    const path = await makeImage(folder)
+    await overwrite(path, at, bytes)
+    await t.rejects(imageVirtualSize(path, 'qcow2'), { name: 'KeyvisorError' }, what)
+    await t.rejects(take(path, 'qcow2', join(folder, 'scratch')), { name: 'KeyvisorError' }, what)
+    t.notOk(existsSync(join(folder, 'scratch', 'disk.qcow2')))
+  }
+})
+
+t.test('an image that changed since it was locked is not taken', async (t) => {
+  if (!needTools(t, 'qemu-img')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeImage(folder)
+  const { sha256 } = await sha256File(path)
+  await overwrite(path, statSync(path).size - 1, Buffer.of(1))
+  await t.rejects(take(path, 'qcow2', join(folder, 'scratch'), sha256), {
+    code: 'image-changed',
+    message: path,
+    hint: /--update/,
+  })
+})

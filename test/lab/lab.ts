@@ -1,0 +1,17 @@
+/**
+ * The lab's own tools in tests.
+ */
+import { silent } from '../../src/base/progress.js'
+import type { ToolRunner } from '../../src/base/tool.js'
+import { Store, storeFolder } from '../../src/build/store.js'
+import { openLab } from '../../src/lab/tree.js'
+import { needTools } from '../tools.js'
+
+type Test = Parameters<typeof needTools>[0] & { setTimeout(milliseconds: number): unknown }
+
+/** Fetched on first use, which may take minutes. Undefined when a tool that fetching takes is missing. */
+export async function labTools(t: Test): Promise<ToolRunner | undefined> {
+  if (!needTools(t, 'bwrap', 'mmdebstrap')) return undefined
+  t.setTimeout(600_000)
+  return openLab({ store: await Store.open(storeFolder()), progress: silent })
+}

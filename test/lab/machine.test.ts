@@ -1,0 +1,95 @@
+import t from 'tap'
+import { GiB, MiB } from '../../src/base/units.js'
+import { qemuArguments, type VirtualPc } from '../../src/lab/machine.js'
+
+const pc: VirtualPc = {
+  firmware: 'bios',
+  memory: 3 * GiB,
+  cpus: 2,
+  accelerator: 'tcg',
+  stick: '/s/stick.qcow2',
+  keep: false,
+  variables: '/s/variables.fd',
+  serialLog: '/s/serial.log',
+  reportLog: '/s/report.jsonl',
+  qmp: 'qmp',
+  forwards: [
+    { here: 2222, stick: 22 },
+    { here: 8081, stick: 8080 },
+  ],
+  vnc: null,
+  credentials: {},
+}
+
+/** The arguments as lines, an option and its value on each. */
+function lines(changes: Partial<VirtualPc> = {}): string[] {
+  return qemuArguments({ ...pc, ...changes })
+    .join(' ')
+    .split(/ (?=-)/)
+}
+
+t.test('a PC with BIOS, whole', async (t) => {
+  t.strictSame(lines(), [
+    '-name keyvisor',
+    '-nodefaults',
+    '-no-user-config',
+    '-machine q35,smm=off',
+    '-accel tcg,thread=multi',
+    '-cpu max',
+    '-smp 2',
+    '-m 3072M',
+    '-device qemu-xhci',
+    '-drive if=none,id=stick,format=qcow2,cache=unsafe,discard=unmap,file=/s/stick.qcow2',
+    '-device usb-storage,drive=stick,bootindex=1',
+    '-vga std',
+    '-display none',
+    '-chardev file,id=serial,path=/s/serial.log',
+    '-serial chardev:serial',
+    '-device virtio-serial-pci',
+    '-chardev file,id=report,path=/s/report.jsonl',
+    '-device virtserialport,chardev=report,name=org.keyvisor.report.0',
+    '-qmp unix:qmp,server=on,wait=off',
+    '-netdev user,id=uplink,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8081-:8080',
+    '-device virtio-net-pci,netdev=uplink,romfile=',
+  ])
+})
+
+t.test('Secure Boot has SMM, a flash that only SMM may write, and variables with keys', async (t) => {
+  const added = lines({ firmware: 'secureboot' }).filter((line) => !lines().includes(line))
+  t.strictSame(added, [
+    '-machine q35,smm=on',
+    '-global driver=cfi.pflash01,property=secure,value=on',
+    '-drive if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd',
+    '-drive if=pflash,format=raw,unit=1,file=/s/variables.fd',
+  ])
+})
+
+t.test('plain UEFI has neither', async (t) => {
+  const added = lines({ firmware: 'uefi' }).filter((line) => !lines().includes(line))
+  t.strictSame(added, [
+    '-drive if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd',
+    '-drive if=pflash,format=raw,unit=1,file=/s/variables.fd',
+  ])
+})
+
+t.test('each other member shows where it should', async (t) => {
+  const cases: [Partial<VirtualPc>, string][] = [
+    [{ accelerator: 'kvm' }, '-accel kvm'],
+    [{ memory: 512 * MiB }, '-m 512M'],
+    [{ cpus: 4 }, '-smp 4'],
+    [{ vnc: 5903 }, '-display vnc=127.0.0.1:3'],
+    [
+      { keep: true },
+      '-drive if=none,id=stick,format=qcow2,cache=writeback,discard=unmap,file=/s/stick.qcow2',
+    ],
+    [{ forwards: [] }, '-netdev user,id=uplink'],
+  ]
+  for (const [changes, line] of cases) t.ok(lines(changes).includes(line), line)
+})
+
+t.test('a comma in a path or a credential stays in it', async (t) => {
+  const given = qemuArguments({ ...pc, stick: '/a,b/s', credentials: { 'x.key': 'ssh-ed25519 AAAA me,too' } })
+  t.ok(given.some((word) => word.endsWith('file=/a,,b/s')))
+  t.equal(given.at(-2), '-smbios')
+  t.equal(given.at(-1), 'type=11,value=io.systemd.credential:x.key=ssh-ed25519 AAAA me,,too')
+})

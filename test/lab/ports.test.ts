@@ -1,0 +1,16 @@
+import { createServer } from 'node:net'
+import t from 'tap'
+import { freePort } from '../../src/lab/ports.js'
+
+t.test('a taken port is passed over for the next that was wished for', async (t) => {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const taken = (server.address() as { port: number }).port
+  const other = await freePort()
+  t.not(other, taken)
+  t.equal(await freePort([taken, other]), other)
+  const any = await freePort([taken])
+  t.not(any, taken)
+  t.ok(any > 0)
+})
