@@ -138,29 +138,40 @@ export function setDigest(lock: Lock, set: string): string {
   )
 }
 
+/** What fetching needs of a build. */
+type FetchRun = { store: Store; progress: Progress; signal?: AbortSignal }
+
 /**
- * The .debs of some sets, fetched where the store lacks them. Without network this succeeds when the store has
- * them all. Throws `package-gone`, `mirror-unreachable`.
+ * Fetches the .debs of some sets where the store lacks them, all at once and before any work. Without network this
+ * succeeds when the store has them. Throws `package-gone`, `mirror-unreachable`.
  */
-export async function lockedDebs(
-  lock: Lock,
-  sets: string[],
-  run: { store: Store; progress: Progress; signal?: AbortSignal },
-): Promise<Record<string, Deb[]>> {
-  const all = new Map(sets.flatMap((set) => lockedSet(lock, set)).map((item) => [item.sha256, item]))
-  const missing: LockedPackage[] = []
-  // Checked here, since apt is told to trust the archive that is made of them.
-  for (const item of all.values()) if (!(await run.store.verified(item.sha256, item.size))) missing.push(item)
-  if (missing.length > 0) await fetchMissing(lock, missing, run)
+export async function fetchDebs(lock: Lock, sets: string[], run: FetchRun): Promise<void> {
+  await fetchUnless(lock, sets, run, (item) => run.store.has(item.sha256, item.size))
+}
+
+/**
+ * The .debs of some sets, each with the bytes that the lock names: apt is told to trust the archive that is made of
+ * them. A damaged one is fetched again. Throws as {@link fetchDebs}.
+ */
+export async function lockedDebs(lock: Lock, sets: string[], run: FetchRun): Promise<Record<string, Deb[]>> {
+  await fetchUnless(lock, sets, run, async (item) => !!(await run.store.verified(item.sha256, item.size)))
   const deb = (item: LockedPackage): Deb => ({ item, path: run.store.objectPath(item.sha256) })
   return Object.fromEntries(sets.map((set) => [set, lockedSet(lock, set).map(deb)]))
 }
 
-async function fetchMissing(
+async function fetchUnless(
   lock: Lock,
-  missing: LockedPackage[],
-  run: { store: Store; progress: Progress; signal?: AbortSignal },
+  sets: string[],
+  run: FetchRun,
+  stored: (item: LockedPackage) => Promise<boolean>,
 ): Promise<void> {
+  const all = new Map(sets.flatMap((set) => lockedSet(lock, set)).map((item) => [item.sha256, item]))
+  const missing: LockedPackage[] = []
+  for (const item of all.values()) if (!(await stored(item))) missing.push(item)
+  if (missing.length > 0) await fetchMissing(lock, missing, run)
+}
+
+async function fetchMissing(lock: Lock, missing: LockedPackage[], run: FetchRun): Promise<void> {
   const started = Date.now()
   const stage = 'fetch'
   const total = missing.reduce((sum, item) => sum + item.size, 0)

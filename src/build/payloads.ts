@@ -17,8 +17,8 @@ import { packLibrary } from '../guests/library.js'
 import { grubConfig } from '../host/grub.js'
 import { hostEntries, packHostRoot } from '../host/root.js'
 import { libraryIndex } from '../plan/plan.js'
-import type { GuestPlan } from '../plan/types.js'
-import { lockedDebs } from './lock.js'
+import type { GuestPlan, Lock } from '../plan/types.js'
+import { fetchDebs, lockedDebs } from './lock.js'
 import type { ManifestPayload, StickManifest } from './manifest.js'
 import type { Prepared } from './prepare.js'
 import { type Done, runStage, type Stage, type StageRun } from './stage.js'
@@ -45,7 +45,6 @@ export interface Payloads {
 interface Making extends Prepared {
   run: StageRun
   tools: ToolRunner
-  debs: Record<string, Deb[]>
   readable: string[]
 }
 
@@ -53,10 +52,10 @@ interface Making extends Prepared {
 export async function makePayloads(prepared: Prepared, run: StageRun): Promise<Payloads> {
   const { plan, lock } = prepared
   const sets = ['tools.pack', 'host', ...plan.guests.filter(isDebian).map(({ name }) => `guest.${name}`)]
-  const debs = await lockedDebs(lock, sets, run)
+  await fetchDebs(lock, sets, run)
   const key = prepared.stages.loader.inputs['tools'] as string
-  const tools = await toolsTree(run, 'tools', key, async () => debs['tools.pack'] as Deb[])
-  const making: Making = { ...prepared, run, tools, debs, readable: [run.store.folder] }
+  const tools = await toolsTree(run, 'tools', key, () => debsOf(lock, 'tools.pack', run))
+  const making: Making = { ...prepared, run, tools, readable: [run.store.folder] }
   const { host, disks } = await makeHostAndGuests(making)
   const library = await makeLibrary(making, disks)
   const loader = await makeLoader(making)
@@ -67,6 +66,10 @@ export async function makePayloads(prepared: Prepared, run: StageRun): Promise<P
 
 function isDebian(guest: GuestPlan): boolean {
   return guest.source.kind === 'debian'
+}
+
+async function debsOf(lock: Lock, set: string, run: StageRun): Promise<Deb[]> {
+  return (await lockedDebs(lock, [set], run))[set] as Deb[]
 }
 
 /** The host and every guest, side by side; the first failure ends the others. */
@@ -97,14 +100,14 @@ async function makeHostAndGuests(making: Making): Promise<{ host: Done; disks: R
 }
 
 function makeTree(making: Making, stage: Stage, set: string): Promise<Done> {
-  const { plan, run, tools, debs } = making
+  const { plan, lock, run, tools } = making
   return runStage(run, stage, async (scratch, note) => {
     const guest = plan.guests.find(({ name }) => `guest.${name}` === set)?.source
     const asked = guest?.kind === 'debian' ? guest : plan.host
     const request = {
       suite: asked.suite,
       packages: asked.packages,
-      debs: debs[set] as Deb[],
+      debs: await debsOf(lock, set, run),
       variant: set === 'host' ? ('essential' as const) : ('apt' as const),
       excludes: set === 'host' ? HOST_EXCLUDES : [],
       epoch: plan.epoch,

@@ -25,10 +25,16 @@ export async function toolsTree(
   key: string,
   debs: () => Promise<Deb[]>,
 ): Promise<ToolRunner> {
-  if (usesSystemTools()) return systemTools
+  if (usesSystemTools()) return endedWith(systemTools, run)
   const tree = run.store.treePath(key)
   if (!existsSync(tree)) await makeTree(run, name, tree, await debs())
-  return treeTools(tree)
+  return endedWith(treeTools(tree), run)
+}
+
+/** The same tools, each ended when the build is, wherever it was called. */
+function endedWith(tools: ToolRunner, { signal }: StageRun): ToolRunner {
+  if (!signal) return tools
+  return { argv: (call) => tools.argv(call), run: (call) => tools.run({ signal, ...call }) }
 }
 
 async function makeTree(run: StageRun, name: string, tree: string, debs: Deb[]): Promise<void> {

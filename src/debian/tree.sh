@@ -8,16 +8,17 @@
 # PACK      command that packs the folder $SCRATCH/tree into $SCRATCH/tree.squashfs
 # SOURCE_DATE_EPOCH
 
-excludes=$SCRATCH/dpkg.cfg
-printf '%s\n' "$EXCLUDES" > "$excludes"
+printf '%s\n' "$EXCLUDES" > "$SCRATCH/dpkg.cfg"
+# Words of a sources.list(5) are parted by spaces.
+archive=$(printf '%s' "$ARCHIVE" | sed 's/%/%25/g; s/ /%20/g')
 
 # The initrd is made once, later, with our own hooks: INITRD=No keeps the kernel's postinst from making one.
 INITRD=No mmdebstrap --mode=root --variant="$VARIANT" --format=directory \
   --include="$PACKAGES" \
-  --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp $excludes \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
+  --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp \"\$1\"/../dpkg.cfg \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
   --aptopt='Apt::Install-Recommends "false"' \
   --aptopt='Acquire::Languages "none"' \
-  "$SUITE" "$SCRATCH/tree" "deb [trusted=yes] copy:$ARCHIVE ./"
+  "$SUITE" "$SCRATCH/tree" "deb [trusted=yes] copy:$archive ./"
 
 cd "$SCRATCH/tree"
 # What the builder or the moment put there: it must not reach the stick, and differs between builds.

@@ -1,7 +1,7 @@
 /**
  * The library: one read-only file system with every guest's base image and definition, and a verity tree behind it.
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { derivedUuid, sha256 } from '../base/digests.js'
 import type { ToolRunner } from '../base/tool.js'
@@ -33,6 +33,8 @@ export async function packLibrary(
   const text = `${JSON.stringify(index, null, 1)}\n`
   await mkdir(folder)
   await writeFile(join(folder, 'guests.json'), text)
+  // Whatever the builder's umask: mke2fs takes modes as they are.
+  await chmod(join(folder, 'guests.json'), 0o644)
   for (const base of bases) await base.link(join(folder, `${base.sha256}.qcow2`))
   const content = bases.reduce((sum, base) => sum + alignUp(base.size, 4 * KiB), text.length)
   const size = alignUp(Math.ceil((content * (100 + OVERHEAD.percent)) / 100) + OVERHEAD.least, MiB)

@@ -4,6 +4,7 @@
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { buildImage } from '../../src/build/build.js'
@@ -59,31 +60,24 @@ async function takeTurn(t: Test): Promise<void> {
       server.listen(TURN, () => resolve(true))
     })
     if (mine) return void t.teardown(() => server.close())
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await sleep(500)
   }
 }
 
-/** Waits for an event; undefined when the seconds are over, or the PC is off, before it comes. */
+/** Waits for an event; undefined when the seconds are over, or the PC is off, before it comes. Throws if QEMU broke. */
 export async function waitFor<E extends ReportEvent>(
   trial: Trial,
   seconds: number,
   wanted: (event: ReportEvent) => event is E,
 ): Promise<E | undefined> {
-  let off = false
-  trial.ended.then(
-    () => {
-      off = true
-    },
-    () => {
-      off = true
-    },
-  )
-  const deadline = Date.now() + seconds * 1000
-  while (!off && Date.now() < deadline) {
-    const found = trial.events.find(wanted)
-    if (found) return found
-    await new Promise((resolve) => setTimeout(resolve, 200))
+  const over = new AbortController()
+  const timer = setTimeout(() => over.abort(), seconds * 1000)
+  const look = async () => {
+    while (!over.signal.aborted && !trial.events.some(wanted)) await sleep(200)
   }
+  await Promise.race([look(), trial.ended])
+  clearTimeout(timer)
+  over.abort()
   return trial.events.find(wanted)
 }
 
@@ -97,7 +91,7 @@ export async function waitForWords(trial: Trial, seconds: number, words: RegExp)
   const deadline = Date.now() + seconds * 1000
   while (Date.now() < deadline) {
     if (words.test(await serialText(trial))) return true
-    await new Promise((resolve) => setTimeout(resolve, 500))
+    await sleep(500)
   }
   return false
 }

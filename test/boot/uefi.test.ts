@@ -12,7 +12,8 @@ if (demo) {
     withTrial(demo.image, { accelerator: 'tcg', firmware: 'uefi' }, demo.run, async (trial) => {
       const host = await waitFor(trial, 300, isEvent('host'))
       if (!t.ok(host, 'the host is up', { serial: (await serialText(trial)).slice(-2000) })) return
-      t.match(host, { name: 'demo', firmware: 'uefi', secureBoot: 'disabled', accelerator: 'kvm' })
+      // Debian's plain OVMF is built without Secure Boot, which is another thing than having it off.
+      t.match(host, { name: 'demo', firmware: 'uefi', secureBoot: 'unsupported', accelerator: 'kvm' })
     }),
   )
 }

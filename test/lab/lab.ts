@@ -1,6 +1,9 @@
 /**
  * The lab's own tools in tests.
  */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { silent } from '../../src/base/progress.js'
 import type { ToolRunner } from '../../src/base/tool.js'
 import { Store, storeFolder } from '../../src/build/store.js'
@@ -14,4 +17,11 @@ export async function labTools(t: Test): Promise<ToolRunner | undefined> {
   if (!needTools(t, 'bwrap', 'mmdebstrap')) return undefined
   t.setTimeout(600_000)
   return openLab({ store: await Store.open(storeFolder()), progress: silent })
+}
+
+/** A new folder that sockets can be made in; tap's own keeps those of an earlier run. */
+export function socketFolder(t: { teardown(action: () => unknown): unknown }): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keyvisor-test-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }

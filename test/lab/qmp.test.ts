@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t from 'tap'
 import { openQmp } from '../../src/lab/qmp.js'
+import { socketFolder } from './lab.js'
 
 interface Asked {
   execute: string
@@ -11,7 +12,7 @@ interface Asked {
 
 /** A QEMU as the protocol's specification describes it; `answer` gives the lines that follow a command. */
 async function fakeQemu(t: Tap, answer: (asked: Asked) => object[] | undefined): Promise<string> {
-  const path = join(t.testdir(), 'qmp')
+  const path = join(socketFolder(t), 'qmp')
   const server = createServer((socket) => {
     socket.write('{"QMP": {"version": {}, "capabilities": []}}\r\n')
     createInterface({ input: socket }).on('line', (line) => {
@@ -26,7 +27,6 @@ async function fakeQemu(t: Tap, answer: (asked: Asked) => object[] | undefined):
 }
 
 interface Tap {
-  testdir(): string
   teardown(action: () => unknown): unknown
 }
 
@@ -60,6 +60,6 @@ t.test('a QEMU that ends leaves nobody waiting', async (t) => {
 })
 
 t.test('waiting for a socket that never comes ends by its signal', async (t) => {
-  const path = join(t.testdir(), 'none')
+  const path = join(socketFolder(t), 'none')
   await t.rejects(openQmp(path, AbortSignal.timeout(120)))
 })

@@ -1,0 +1,86 @@
+/**
+ * The session against a QEMU that is played: what is heard, and how it ends. Real ones run in test/boot.
+ */
+import { appendFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import t from 'tap'
+import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
+import type { ToolCall, ToolResult, ToolRunner } from '../../src/base/tool.js'
+import type { VirtualPc } from '../../src/lab/machine.js'
+import { startSession } from '../../src/lab/session.js'
+import type { ReportEvent } from '../../src/plan/report.js'
+import { socketFolder } from './lab.js'
+
+function pcIn(folder: string): VirtualPc {
+  return {
+    ...{ firmware: 'bios', memory: 2 ** 30, cpus: 1, accelerator: 'tcg', keep: false, vnc: null },
+    ...{ stick: join(folder, 'stick'), variables: join(folder, 'variables'), qmp: 'qmp', forwards: [] },
+    ...{ serialLog: join(folder, 'serial.log'), reportLog: join(folder, 'report.jsonl'), credentials: {} },
+  }
+}
+
+/** A QEMU that answers every command, switches off by `system_powerdown` where `obeys`, and ends when it is killed. */
+function played(folder: string, obeys: boolean): ToolRunner {
+  const run = (call: ToolCall) =>
+    new Promise<ToolResult>((resolve, reject) => {
+      const server: Server = createServer((socket) => {
+        socket.write('{"QMP": {}}\n')
+        socket.on('error', () => {})
+        socket.on('data', (chunk) => {
+          socket.write('{"return": {}}\n')
+          if (obeys && String(chunk).includes('system_powerdown'))
+            end(() => resolve({ stdout: '', stderr: '' }))
+        })
+        const end = (settle: () => void) => {
+          socket.destroy()
+          server.close()
+          settle()
+        }
+        call.signal?.addEventListener('abort', () => end(() => reject(new Interrupted())))
+      }).listen(join(folder, 'qmp'))
+    })
+  return { argv: () => [], run }
+}
+
+const host = '{"event":"host","name":"x"}'
+const done = '{"event":"done","seconds":1}'
+
+t.test('events are told once, whichever way they come, the last ones before the end', async (t) => {
+  const folder = socketFolder(t)
+  const pc = pcIn(folder)
+  const events: ReportEvent[] = []
+  const lines: string[] = []
+  const watch = {
+    onEvent: (event: ReportEvent) => events.push(event),
+    onSerial: (line: string) => lines.push(line),
+  }
+  const session = await startSession(pc, folder, [], watch, played(folder, true))
+  await appendFile(pc.serialLog, `booting\r\nKEYVISOR ${host}\n`)
+  await appendFile(pc.reportLog, `${host}\n${done}\n`)
+  t.equal(await session.shutDown(60), 'off')
+  t.strictSame([...new Set(events.map(({ event }) => event))].sort(), ['done', 'host'])
+  t.equal(events.length, 2, 'none twice')
+  t.strictSame(lines, ['booting\r', `KEYVISOR ${host}`])
+})
+
+t.test('one that does not switch itself off is killed at the deadline', async (t) => {
+  const folder = socketFolder(t)
+  const watch = { onEvent() {}, onSerial() {} }
+  const session = await startSession(pcIn(folder), folder, [], watch, played(folder, false))
+  t.equal(await session.shutDown(0.2), 'killed')
+  t.equal(await session.ended, 'killed')
+  await session.kill()
+})
+
+t.test('a QEMU that aborts is told from one that refuses its arguments', async (t) => {
+  const folder = socketFolder(t)
+  const watch = { onEvent() {}, onSerial() {} }
+  const failing = (message: string): ToolRunner => ({
+    argv: () => [],
+    run: () => Promise.reject(new KeyvisorError('tool-failed', message)),
+  })
+  const start = (message: string) => startSession(pcIn(folder), folder, [], watch, failing(message))
+  await t.rejects(start('qemu failed (exit code 134)\n | assertion failed'), { code: 'qemu-broke' })
+  await t.rejects(start('qemu failed (exit code 1)\n | bad -smp'), { code: 'tool-failed' })
+})

@@ -1,0 +1,82 @@
+/**
+ * Builds by the command line, as processes of their own that can be killed.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import type { ProgressEvent } from '../../src/base/progress.js'
+import { packageFile } from '../../src/debian/namespace.js'
+
+/** The compiled program: `npm run build` makes it. */
+export const PROGRAM = packageFile('dist/cli/main.js')
+
+export interface BuildProcess {
+  child: ChildProcess
+  /** Settles when the builder has ended, whatever became of its children. */
+  ended: Promise<{ code: number | null; signal: NodeJS.Signals | null; output: string }>
+}
+
+export interface BuildOptions {
+  /** argv in front of the program, such as setpriv(1) with a user. */
+  prefix?: readonly string[]
+  env?: Readonly<Record<string, string>>
+  cwd?: string
+  onEvent?: (event: ProgressEvent) => void
+}
+
+/** Starts `keyvisor build` with `--json` and the arguments given. */
+export function startBuild(store: string, args: readonly string[], options: BuildOptions = {}): BuildProcess {
+  const argv = [...(options.prefix ?? []), process.execPath, PROGRAM, 'build', ...args, '--json']
+  const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], KEYVISOR_STORE: store, ...options.env }
+  const child = spawn(argv[0] as string, argv.slice(1), {
+    env,
+    cwd: options.cwd,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const kept: string[] = []
+  const keep = (line: string) => kept.push(line)
+  createInterface({ input: child.stderr }).on('line', keep)
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    const event = JSON.parse(line) as ProgressEvent
+    if (!['bytes', 'note', 'start'].includes(event.kind)) keep(line.slice(0, 2000))
+    options.onEvent?.(event)
+  })
+  const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal, output: kept.join('\n') }))
+  return { child, ended }
+}
+
+/** Processes that have the word in their command line, environment or folder. */
+export function processesWith(word: string): string[] {
+  return readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid) && Number(pid) !== process.pid)
+    .flatMap((pid) => {
+      const command = read(`/proc/${pid}/cmdline`).replaceAll('\0', ' ')
+      const all = [command, read(`/proc/${pid}/environ`), folder(pid)]
+      return all.some((text) => text.includes(word)) ? [`${pid} ${command.slice(0, 200)}`] : []
+    })
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return '' // It ended while we looked.
+  }
+}
+
+function folder(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return ''
+  }
+}
+
+export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+
+/** What differs between people and must not show in an image. */
+export const OTHER_HABITS = {
+  prefix: ['sh', '-c', 'umask 077; exec "$@"', 'sh'],
+  env: { TZ: 'Asia/Tokyo', LANG: 'de_DE.UTF-8', LC_ALL: 'tr_TR.UTF-8', SOURCE_DATE_EPOCH: '1' },
+}

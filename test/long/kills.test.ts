@@ -1,0 +1,136 @@
+/**
+ * Builds that are ended at ten moments, one in each stage: by Ctrl-C in odd rounds, by kill -9 in even ones. What is
+ * signalled is the builder alone; its children are its own affair. The store is an empty one, so that every stage
+ * runs. Takes some minutes. `SEED=…` runs the same moments again.
+ */
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { sha256File } from '../../src/base/digests.js'
+import { silent } from '../../src/base/progress.js'
+import { prepare } from '../../src/build/prepare.js'
+import { type Stages, stageList } from '../../src/build/stages.js'
+import { Store, storeFolder } from '../../src/build/store.js'
+import { packageFile } from '../../src/debian/namespace.js'
+import { needTools, seeded, seedOfRun } from '../tools.js'
+import { PROGRAM, processesWith, sleep, startBuild } from './builder.js'
+
+/** Each stage, and the longest moment in milliseconds after its start: most of what it takes on two cores. */
+const MOMENTS: [stage: string, longest: number][] = [
+  ['fetch', 3000],
+  ['tools', 1500],
+  ['tree.counter', 8000],
+  ['tree.host', 20_000],
+  ['disk.counter', 6000],
+  ['disk.forgetful', 6000],
+  ['root', 15_000],
+  ['library', 1500],
+  ['esp', 600],
+  ['image', 400],
+]
+
+/** What a build may take to end, with all its children. */
+const PATIENCE = 5000
+
+const random = seeded(seedOfRun())
+const folder = packageFile(`out/test/kills-${process.pid}`)
+const store = join(folder, 'store')
+const out = join(folder, 'out')
+const lock = join(folder, 'demo.lock.json')
+const profile = packageFile('profiles/demo.yaml')
+const build = [profile, '--lock', lock, '--out', out]
+
+t.setTimeout(1_800_000)
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Makes sure that the stage is still to do: an earlier round may have finished it on its way. */
+function forget(stages: Stages, name: string): void {
+  const key = stageList(stages).find((stage) => stage.name === name)?.key
+  if (key) rmSync(join(store, 'records', `${key}.json`), { force: true })
+}
+
+interface Round {
+  /** Milliseconds after the stage's start when the signal was sent; null when the stage had ended by then. */
+  moment: number | null
+  code: number | null
+  signal: NodeJS.Signals | null
+  output: string
+  left: string[]
+  seconds: number
+}
+
+/** One build, ended in a stage. */
+async function killIn(stage: string, longest: number, signal: NodeJS.Signals): Promise<Round> {
+  const moment = random(longest)
+  let sent = 0
+  let inside = false
+  const strike = () => {
+    if (sent) return
+    sent = Date.now()
+    started.child.kill(signal)
+  }
+  const started = startBuild(store, build, {
+    onEvent: (event) => {
+      if (event.kind !== 'start' && event.kind !== 'end') return
+      if (event.stage !== stage) return
+      if (event.kind === 'start') {
+        inside = true
+        setTimeout(strike, moment)
+      } else if (!sent) {
+        inside = false
+        strike()
+      }
+    },
+  })
+  const ended = await started.ended
+  if (!sent) throw new Error(`the build ended before ${stage}: ${ended.output}`)
+  let left = processesWith(store)
+  while (left.length > 0 && Date.now() - sent < PATIENCE) {
+    await sleep(50)
+    left = processesWith(store)
+  }
+  return { ...ended, left, moment: inside ? moment : null, seconds: (Date.now() - sent) / 1000 }
+}
+
+if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
+  if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: npm run build`)
+  mkdirSync(out, { recursive: true })
+  const shared = { store: await Store.open(storeFolder()), progress: silent }
+  const { stages, lockFile } = await prepare({ profile }, shared)
+  cpSync(lockFile, lock)
+
+  for (const [index, [stage, longest]] of MOMENTS.entries()) {
+    const signal = index % 2 === 0 ? 'SIGINT' : 'SIGKILL'
+    await t.test(`${signal} in ${stage}`, async (t) => {
+      forget(stages, stage)
+      const round = await killIn(stage, longest, signal)
+      const when = round.moment === null ? 'at its end' : `${round.moment} ms after its start`
+      console.error(`# ${signal} in ${stage}, ${when}: gone after ${round.seconds.toFixed(2)} s`)
+      t.strictSame(round.left, [], 'no process is left')
+      if (signal === 'SIGINT') t.equal(round.code, 130, round.output)
+      else t.equal(round.signal, 'SIGKILL', round.output)
+      t.strictSame(finals(), [], 'nothing under a final name')
+    })
+  }
+
+  await t.test('the next build succeeds, with the bytes of a build from the shared store', async (t) => {
+    const last = await startBuild(store, build).ended
+    t.equal(last.code, 0, last.output)
+    t.strictSame(finals(), ['demo.img', 'demo.manifest.json'])
+    t.strictSame(readdirSync(out).sort(), finals(), 'and no file of a killed build is left beside them')
+    t.strictSame(readdirSync(join(store, 'tmp')), [], 'nor in the store')
+    const other = join(folder, 'other')
+    const again = await startBuild(storeFolder(), [profile, '--lock', lock, '--out', other]).ended
+    t.equal(again.code, 0, again.output)
+    // The manifest first: it names the payload that differs.
+    for (const file of ['demo.manifest.json', 'demo.img']) {
+      t.strictSame(await sha256File(join(out, file)), await sha256File(join(other, file)), file)
+    }
+  })
+}
+
+function finals(): string[] {
+  return readdirSync(out)
+    .filter((name) => !name.startsWith('.'))
+    .sort()
+}
