@@ -55,6 +55,7 @@ export function guestEntries(guest: GuestPlan, source: DebianSource): TarEntry[]
     text('/etc/systemd/network/10-wired.network', '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n'),
     // The virtio drivers and ext4: what a guest of ours starts from.
     text('/etc/initramfs-tools/conf.d/keyvisor', 'MODULES=list\nCOMPRESS=zstd\nFSTYPE=ext4\nRESUME=none\n'),
+    text('/etc/systemd/system/keyvisor-hypervisor.service', HYPERVISOR_UNIT),
     {
       ...text('/etc/initramfs-tools/hooks/keyvisor', GUEST_HOOK),
       mode: 0o755,
@@ -62,10 +63,24 @@ export function guestEntries(guest: GuestPlan, source: DebianSource): TarEntry[]
   ]
 }
 
+/** The boot report carries what the guest's kernel itself says of the hypervisor; `quiet` keeps it off the console. */
+const HYPERVISOR_UNIT = `[Unit]
+Description=Say on the console which hypervisor the kernel found
+DefaultDependencies=no
+ConditionPathExists=/dev/ttyS0
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'dmesg | grep -m1 "Hypervisor detected" >/dev/ttyS0'
+
+[Install]
+WantedBy=sysinit.target
+`
+
 const GUEST_HOOK = `#!/bin/sh
 [ "$1" = prereqs ] && exit 0
 . /usr/share/initramfs-tools/hook-functions
-manual_add_modules virtio_pci virtio_blk virtio_scsi ahci sd_mod ext4 crc32c_generic
+manual_add_modules virtio_pci virtio_blk virtio_net virtio_scsi ahci sd_mod ext4 crc32c_generic
 `
 
 /** Makes the disk in `scratch` and returns the qcow2 and dpkg's own list of packages. */
@@ -200,11 +215,15 @@ function partitions(guest: GuestPlan, size: Bytes): GptPartition[] {
   ]
 }
 
-/** The kernel is found through the links that Debian keeps to the newest one, so that updates take effect. */
+/**
+ * The kernel is found through the links that Debian keeps to the newest one, so that updates take effect. `quiet`:
+ * each character on an emulated serial port is an exit to QEMU, and all messages of a start take a minute where the
+ * host is emulated itself.
+ */
 function grubConfig(uuid: string): string {
   return `set timeout=0
 search --no-floppy --fs-uuid --set=root ${uuid}
-linux /vmlinuz root=UUID=${uuid} ro console=tty0 console=ttyS0,115200
+linux /vmlinuz root=UUID=${uuid} ro quiet console=tty0 console=ttyS0,115200
 initrd /initrd.img
 boot
 `

@@ -11,7 +11,9 @@ root=$SCRATCH/root
 tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$root"
 cat > "$SCRATCH/customize.sh" <<'END'
 tar -xf /run/keyvisor/files.tar -C /
-systemctl --quiet enable systemd-networkd.service systemd-resolved.service
+systemctl --quiet enable systemd-networkd.service systemd-resolved.service keyvisor-hypervisor.service
+# Nobody waits here for every card of a machine that may have none.
+systemctl --quiet mask systemd-networkd-wait-online.service
 for unit in $UNITS; do systemctl --quiet enable "$unit"; done
 ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
 : > /etc/machine-id
@@ -28,6 +30,8 @@ bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL 
   --ro-bind "$SCRATCH/customize.sh" /run/keyvisor/customize.sh -- /bin/sh -eu /run/keyvisor/customize.sh
 # bubblewrap makes mount points in the root.
 find "$root/run" "$root/tmp" "$root/dev" -mindepth 1 -delete
+# What systemd would regenerate when /usr is newer than these (ConditionNeedsUpdate=) was made by the packages already.
+touch "$root/etc/.updated" "$root/var/.updated"
 find "$root" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
 dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version} ${Architecture}\n' > "$SCRATCH/packages"
 eval "$MAKE_EXT4"

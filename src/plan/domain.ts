@@ -149,9 +149,12 @@ function firmware(guest: GuestDefinition, paths: DomainPaths): string {
   return `  <os>\n${lines.map((line) => `    ${line}`).join('\n')}\n  </os>`
 }
 
-/** SMM guards the UEFI variables: without it Secure Boot could be switched off from inside (OVMF README). */
+/**
+ * SMM guards the UEFI variables: without it Secure Boot could be switched off from inside (OVMF README). Elsewhere it
+ * is off: SeaBIOS would enter it for each call, which is slow where SMM is emulated.
+ */
 function features(guest: GuestDefinition): string {
-  const smm = guest.firmware === 'uefi-secure' ? "\n    <smm state='on'/>" : ''
+  const smm = isQ35(guest) ? `\n    <smm state='${guest.firmware === 'uefi-secure' ? 'on' : 'off'}'/>` : ''
   return `  <features>\n    <acpi/>\n    <apic/>\n    <vmport state='off'/>${smm}\n  </features>`
 }
 
