@@ -13,7 +13,8 @@ printf '%s\n' "$EXCLUDES" > "$SCRATCH/dpkg.cfg"
 archive=$(printf '%s' "$ARCHIVE" | sed 's/%/%25/g; s/ /%20/g')
 
 # The initrd is made once, later, with our own hooks: INITRD=No keeps the kernel's postinst from making one.
-INITRD=No mmdebstrap --mode=root --variant="$VARIANT" --format=directory \
+# TMPDIR: what a build that is killed leaves there goes with its scratch folder.
+INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant="$VARIANT" --format=directory \
   --include="$PACKAGES" \
   --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp \"\$1\"/../dpkg.cfg \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
   --aptopt='Apt::Install-Recommends "false"' \

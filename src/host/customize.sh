@@ -63,7 +63,6 @@ rm -rf "/usr/lib/modules/$kernel/kernel/sound" "/usr/lib/modules/$kernel/kernel/
 depmod "$kernel"
 mkinitramfs -o /boot/initrd.img "$kernel"
 mv "/boot/vmlinuz-$kernel" /boot/vmlinuz
-# After the initrd, which has no use for its 13 MB.
 systemd-hwdb update --usr
 
 # Locales, docs and icons that the packages' own exclusion did not reach.

@@ -150,11 +150,11 @@ function firmware(guest: GuestDefinition, paths: DomainPaths): string {
 }
 
 /**
- * SMM guards the UEFI variables: without it Secure Boot could be switched off from inside (OVMF README). Elsewhere it
- * is off: SeaBIOS would enter it for each call, which is slow where SMM is emulated.
+ * SMM guards the UEFI variables: without it Secure Boot could be switched off from inside (OVMF README). Not switched
+ * off elsewhere: without it SeaBIOS hangs on an emulated PC, in an interrupt that never ends (QEMU 10.0, nested SVM).
  */
 function features(guest: GuestDefinition): string {
-  const smm = isQ35(guest) ? `\n    <smm state='${guest.firmware === 'uefi-secure' ? 'on' : 'off'}'/>` : ''
+  const smm = guest.firmware === 'uefi-secure' ? "\n    <smm state='on'/>" : ''
   return `  <features>\n    <acpi/>\n    <apic/>\n    <vmport state='off'/>${smm}\n  </features>`
 }
 

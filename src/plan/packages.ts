@@ -32,10 +32,10 @@ export const LAB_PACKAGES: PackageRequest = {
   ]),
 }
 
-/** The least with which a Debian guest starts, has network and a console. */
+/** The least with which a Debian guest starts, has network and a console. zstd packs its initrd. */
 const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
-  ...['linux-image-cloud-amd64', 'initramfs-tools'],
+  ...['linux-image-cloud-amd64', 'initramfs-tools', 'zstd'],
 ]
 
 /**
