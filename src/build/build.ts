@@ -61,9 +61,17 @@ async function unchangedImage(
 ): Promise<Manifest | undefined> {
   const record = await run.store.readRecord(imageRecordKey(stages.image, image))
   if (!record || record.facts['stamp'] !== (await fileStamp(image))) return undefined
-  const text = await readFile(manifestFile, 'utf8').catch(() => '{}')
-  const manifest = JSON.parse(text) as Partial<Manifest>
-  return manifest.key === stages.image.key ? (manifest as Manifest) : undefined
+  const manifest = await readManifest(manifestFile)
+  return manifest?.key === stages.image.key ? manifest : undefined
+}
+
+/** Undefined when there is none, or when it is damaged: then it is written anew. */
+async function readManifest(path: string): Promise<Manifest | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Manifest
+  } catch {
+    return undefined
+  }
 }
 
 async function rememberImage({ stages }: Prepared, image: string, run: StageRun): Promise<void> {

@@ -39,6 +39,9 @@ export interface Apt {
   signal?: AbortSignal
 }
 
+/** Suites of newer versions that lie beside a suite, and are only looked into when asked for by name. */
+const BACKPORTS = /-backports$/
+
 /**
  * The archive of a suite: the mirror that the profile names, else the default that mmdebstrap knows, security
  * and updates included. Asking it takes half a second and no network.
@@ -46,8 +49,9 @@ export interface Apt {
 export async function archiveSources(suite: string, mirror: string | undefined): Promise<string[]> {
   const lines: string[] = []
   const hook = `sed 's/^deb /source: deb /' "$1"/etc/apt/sources.list >&2; exit 3`
-  const args = ['--variant=custom', '--format=null', `--setup-hook=${hook}`, suite, '-']
-  if (mirror) args.push(`deb ${mirror} ${suite} main`)
+  const stable = suite.replace(BACKPORTS, '')
+  const args = ['--variant=custom', '--format=null', `--setup-hook=${hook}`, stable, '-']
+  if (mirror) args.push(`deb ${mirror} ${stable} main`)
   const onLine = (line: string) => {
     if (line.startsWith('source: ')) lines.push(line.slice('source: '.length))
   }
@@ -57,6 +61,8 @@ export async function archiveSources(suite: string, mirror: string | undefined):
     // The hook ends mmdebstrap on purpose, once it has told its default.
     if (lines.length === 0) throw error
   }
+  // In the same archive, under the suite's own name.
+  if (suite !== stable) lines.push((lines[0] as string).replace(` ${stable} `, ` ${suite} `))
   return lines
 }
 
@@ -86,7 +92,10 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
   )
   await writeFile(join(folder, 'etc/sources.list'), sources.join(''))
   const configuration = join(folder, 'apt.conf')
-  await writeFile(configuration, aptConfiguration(folder, await machineTransport()))
+  const newer = parseSources(lines).find((source) => BACKPORTS.test(source.suite))
+  // Without this apt takes a backport only where there is no other version (apt_preferences(5)).
+  const preference = newer ? `APT::Default-Release "${newer.suite}";\n` : ''
+  await writeFile(configuration, aptConfiguration(folder, await machineTransport()) + preference)
   const apt = { configuration, epoch: 0, ...(signal ? { signal } : {}) }
   await aptRun(apt, 'apt-get', ['update', '-q', '-o', 'APT::Update::Error-Mode=any']).catch((cause) => {
     if (cause.code !== 'tool-failed') throw cause
@@ -262,9 +271,10 @@ async function fetchFrom(
   }
 }
 
+/** Bytes of the .debs that have come; the folder may be gone, since this only feeds progress. */
 async function folderSize(folder: string): Promise<number> {
   let total = 0
-  for (const name of await readdir(folder)) {
+  for (const name of await readdir(folder).catch(() => [])) {
     if (name.endsWith('.deb')) total += (await stat(join(folder, name)).catch(() => ({ size: 0 }))).size
   }
   return total
