@@ -151,7 +151,7 @@ function firmware(guest: GuestDefinition, paths: DomainPaths): string {
 
 /**
  * SMM guards the UEFI variables: without it Secure Boot could be switched off from inside (OVMF README). Not switched
- * off elsewhere: without it SeaBIOS hangs on an emulated PC, in an interrupt that never ends (QEMU 10.0, nested SVM).
+ * off elsewhere: the one start without it hung in SeaBIOS, in an interrupt without end (QEMU 10.0, nested SVM).
  */
 function features(guest: GuestDefinition): string {
   const smm = guest.firmware === 'uefi-secure' ? "\n    <smm state='on'/>" : ''
