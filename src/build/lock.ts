@@ -30,11 +30,13 @@ function requestDigest(request: LockRequest): string {
   return sha256(canonicalJson({ packages: request.packages, images } as unknown as Json))
 }
 
-/**
- * Reads a lock; undefined when there is none. Throws `lock-damaged`, or `lock-outdated` when it does not answer this
- * profile.
- */
-export async function readLock(path: string, request: LockRequest): Promise<Lock | undefined> {
+/** Whether a lock answers this profile's request: it does not where other packages or images were asked for. */
+export function answers(lock: Lock, request: LockRequest): boolean {
+  return lock.requests === requestDigest(request)
+}
+
+/** Reads a lock; undefined when there is none. Throws `lock-damaged`. */
+export async function readLock(path: string): Promise<Lock | undefined> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw new KeyvisorError('lock-damaged', `the lock ${path} cannot be read: ${error.message}`, {
@@ -46,11 +48,6 @@ export async function readLock(path: string, request: LockRequest): Promise<Lock
   if (!lock) {
     throw new KeyvisorError('lock-damaged', `the lock ${path} is damaged`, {
       hint: 'make it anew with --update',
-    })
-  }
-  if (lock.requests !== requestDigest(request)) {
-    throw new KeyvisorError('lock-outdated', `the lock ${path} was made from other packages or images`, {
-      hint: 'renew it with --update',
     })
   }
   return lock

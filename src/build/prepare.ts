@@ -16,7 +16,7 @@ import { makePlan, type ProfileFiles } from '../plan/plan.js'
 import type { Lock, Plan } from '../plan/types.js'
 import type { Profile } from '../profile/profile.gen.js'
 import { validateProfile } from '../profile/validate.js'
-import { type LockRequest, makeLock, readLock, setDigest, writeLock } from './lock.js'
+import { answers, type LockRequest, makeLock, readLock, setDigest, writeLock } from './lock.js'
 import type { StageRun } from './stage.js'
 import { planStages, type Stages } from './stages.js'
 import { usesSystemTools } from './tools.js'
@@ -56,7 +56,7 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const folder = dirname(resolve(request.profile))
   const lockRequest = lockRequestOf(profile, folder)
   const path = request.lock ?? lockPath(request.profile)
-  const kept = request.update ? undefined : await readLock(path, lockRequest)
+  const kept = request.update ? undefined : await fittingLock(path, lockRequest, run)
   const lock = kept ?? (await makeNewLock(path, lockRequest, run))
   const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
@@ -67,6 +67,15 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
 /** `demo.yaml` has its lock in `demo.lock.json`. */
 export function lockPath(profile: string): string {
   return `${profile.replace(/\.(ya?ml|json)$/, '')}.lock.json`
+}
+
+/** The lock that is there, where it answers this profile; one that does not is made anew (cargo's habit). */
+async function fittingLock(path: string, request: LockRequest, run: StageRun): Promise<Lock | undefined> {
+  const lock = await readLock(path)
+  if (!lock || answers(lock, request)) return lock
+  const text = `${path} was made for other packages or images: it is renewed`
+  run.progress({ kind: 'note', stage: 'lock', text })
+  return undefined
 }
 
 async function makeNewLock(path: string, request: LockRequest, run: StageRun): Promise<Lock> {

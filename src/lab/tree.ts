@@ -8,7 +8,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
-import { lockedDebs, makeLock, readLock, setDigest, writeLock } from '../build/lock.js'
+import { answers, lockedDebs, makeLock, readLock, setDigest, writeLock } from '../build/lock.js'
 import type { StageRun } from '../build/stage.js'
 import { toolsTree, usesSystemTools } from '../build/tools.js'
 import { LAB_PACKAGES } from '../plan/packages.js'
@@ -41,11 +41,12 @@ function lockFile(run: StageRun): string {
 }
 
 /** Undefined also when the lock answers another Keyvisor's question, or is damaged: then a new one is made. */
-function keptLock(run: StageRun): Promise<Lock | undefined> {
-  return readLock(lockFile(run), REQUEST).catch((error: KeyvisorError) => {
-    if (error.code === 'lock-outdated' || error.code === 'lock-damaged') return undefined
+async function keptLock(run: StageRun): Promise<Lock | undefined> {
+  const lock = await readLock(lockFile(run)).catch((error: KeyvisorError) => {
+    if (error.code === 'lock-damaged') return undefined
     throw error
   })
+  return lock && answers(lock, REQUEST) ? lock : undefined
 }
 
 async function newLock(run: StageRun): Promise<Lock> {
