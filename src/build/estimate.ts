@@ -79,7 +79,9 @@ async function diskSize(guest: GuestPlan, stages: Stages, store: Store): Promise
   return record?.objects['disk']?.size ?? (await sourceSize(guest))
 }
 
-/** What a guest's disk will take, by what it is made from. */
+/** What a guest's disk will take, by what it is made from. Holes of an image stay holes (stat(2): blocks of 512). */
 export async function sourceSize({ source }: GuestPlan): Promise<Bytes> {
-  return source.kind === 'image' ? (await stat(source.path)).size : USUAL.disk
+  if (source.kind !== 'image') return USUAL.disk
+  const { size, blocks } = await stat(source.path)
+  return Math.min(size, blocks * 512)
 }

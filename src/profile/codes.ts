@@ -71,6 +71,7 @@ export const CODES = {
   'stick-too-small': error('The fixed partitions alone do not fit the smallest stick.'),
   'memory-too-small': error("The autostart guests' least memory and the host's do not fit the smallest PC."),
   // Files that the profile names.
+  'image-larger-than-stick': warning('The disk in an image can grow larger than the smallest stick.'),
   'wrong-format': error('An image file is not in the format that the profile says.'),
 } as const satisfies Record<string, CodeMeaning>
 

@@ -5,9 +5,11 @@
  */
 import { open, readdir, readFile, stat } from 'node:fs/promises'
 import { basename, dirname, resolve } from 'node:path'
+import { type Bytes, formatBytes } from '../base/units.js'
 import type { Finding } from './problems.js'
 import type { ImageSource, Profile } from './profile.gen.js'
 import { entries, fileLists, guestsOf, type Placed, type Sound } from './rules/sound.js'
+import { stickBytes } from './rules/stick.js'
 import { keysFinding } from './ssh.js'
 import { closest } from './wording.js'
 
@@ -21,7 +23,9 @@ export async function checkFiles(profile: Sound<Profile>, folder: string): Promi
       .flat()
       .map(({ value, path }) => at([...path, 'source'], value.source, regularFile)),
     ...keyFiles.map(({ value, path }) => at(path, value, keyFile)),
-    ...images(profile).map(({ value, path }) => at(path, value.image, (file) => image(file, value.format))),
+    ...images(profile).map(({ value, path, room }) =>
+      at(path, value.image, (file) => image(file, value.format, room)),
+    ),
   ]
   const found = await Promise.all(checks)
   return found.flatMap((finding) => (finding ? [finding] : []))
@@ -37,10 +41,13 @@ export async function checkFiles(profile: Sound<Profile>, folder: string): Promi
   }
 }
 
-function images(profile: Sound<Profile>): Placed<Sound<ImageSource>>[] {
-  return guestsOf(profile).flatMap(({ value: { source }, path }) =>
-    source && 'image' in source ? [{ value: source, path: [...path, 'source', 'image'] }] : [],
-  )
+/** Each image, and the bytes that its disk may grow to; undefined where the profile sets the disk's size itself. */
+function images(profile: Sound<Profile>): (Placed<Sound<ImageSource>> & { room: Bytes | undefined })[] {
+  const stick = stickBytes(profile.stick, 'minimumSize')
+  return guestsOf(profile).flatMap(({ value: { source, ...guest }, path }) => {
+    if (!source || !('image' in source)) return []
+    return [{ value: source, path: [...path, 'source', 'image'], room: 'disk' in guest ? undefined : stick }]
+  })
 }
 
 async function regularFile(file: string): Promise<Found> {
@@ -83,24 +90,42 @@ const MAGIC: [name: string, bytes: string][] = [
   ['zip', 'PK\x03\x04'],
 ]
 
-async function image(file: string, format: ImageSource['format'] | undefined): Promise<Found> {
+async function image(
+  file: string,
+  format: ImageSource['format'] | undefined,
+  room: Bytes | undefined,
+): Promise<Found> {
   const unreadable = await regularFile(file)
   if (unreadable || format === undefined) return unreadable
   const start = await firstBytes(file, 32)
-  if (start === '') return { code: 'wrong-format', message: `${file} is empty` }
-  const actual = MAGIC.find(([, bytes]) => start.startsWith(bytes))?.[0] ?? 'raw'
-  if (actual === format) return undefined
+  if (start.length === 0) return { code: 'wrong-format', message: `${file} is empty` }
+  const text = start.toString('latin1')
+  const actual = MAGIC.find(([, bytes]) => text.startsWith(bytes))?.[0] ?? 'raw'
+  if (actual === format) return tooLarge(file, await virtualSize(file, format, start), room)
   const begins = actual === 'raw' ? 'it does not begin as one does' : `it begins as ${actual} does`
   const isOther = actual === 'qcow2' || actual === 'raw'
   const hint = isOther ? `write format: ${actual}, if it is that` : 'convert it to qcow2 first'
   return { code: 'wrong-format', message: `${file} is not a ${format} image: ${begins}`, hint }
 }
 
-async function firstBytes(file: string, length: number): Promise<string> {
+/** Size of the disk that the guest will see (qcow2.txt, "Header", bytes 24 to 31). */
+async function virtualSize(file: string, format: ImageSource['format'], start: Buffer): Promise<Bytes> {
+  if (format === 'raw') return (await stat(file)).size
+  return start.length < 32 ? 0 : Number(start.readBigUInt64BE(24))
+}
+
+function tooLarge(file: string, size: Bytes, room: Bytes | undefined): Found {
+  if (room === undefined || size <= room) return undefined
+  const message = `the disk in ${file} can grow to ${formatBytes(size)}; the smallest stick has ${formatBytes(room)}`
+  const hint = 'a guest that fills it fills the stick: make stick.minimumSize larger, or the disk smaller'
+  return { code: 'image-larger-than-stick', message, hint }
+}
+
+async function firstBytes(file: string, length: number): Promise<Buffer> {
   const opened = await open(file)
   try {
     const { buffer, bytesRead } = await opened.read(Buffer.alloc(length), 0, length, 0)
-    return buffer.toString('latin1', 0, bytesRead)
+    return buffer.subarray(0, bytesRead)
   } finally {
     await opened.close()
   }

@@ -24,7 +24,10 @@ const FIXED: Bytes = 3 * MiB
 type StickSize = keyof typeof DEFAULTS.stick & ('minimumSize' | 'minimumMemory' | 'esp' | 'rootSlot')
 
 /** A size of the stick, default or not; undefined where the schema refused it. */
-function stickBytes(stick: Sound<Record<StickSize, string>> | undefined, key: StickSize): Bytes | undefined {
+export function stickBytes(
+  stick: Sound<Record<StickSize, string>> | undefined,
+  key: StickSize,
+): Bytes | undefined {
   const size = stick && key in stick ? stick[key] : DEFAULTS.stick[key]
   return size === undefined ? undefined : bytesOf(size)
 }
