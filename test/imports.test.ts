@@ -25,7 +25,7 @@ const ROOMS: Record<string, Record<string, Allowed>> = {
   debian: { plan: 'types', disk: 'all', base: 'all' },
   host: { debian: 'all', plan: 'types', disk: 'all', base: 'all' },
   stick: {
-    plan: { types: false, values: ['sizing', 'domain', 'firewall', 'report', 'types'] },
+    plan: { types: false, values: ['sizing', 'domain', 'firewall', 'network', 'report', 'types'] },
     base: { types: false, values: ['units'] },
   },
   guests: { debian: 'all', plan: 'types', disk: 'all', base: 'all' },

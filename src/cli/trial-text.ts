@@ -22,6 +22,15 @@ export function eventText(event: ReportEvent): string {
       if (state === 'skipped') return `guest ${name} ${words}`
       return `guest ${name} ${words} (${formatSeconds(seconds)}, ${formatBytes(memory)}, ${cpus} CPUs)`
     }
+    case 'network': {
+      const sockets = event.listens.map(({ protocol, port }) => `${protocol} ${port}`)
+      return `network: ${event.addresses.join(', ') || 'no address'}; guests on ${event.subnet}; listens: ${[...new Set(sockets)].join(', ')}`
+    }
+    case 'data': {
+      const guests = event.guests.join(', ')
+      if (event.state === 'free') return `there is space on the stick again: ${guests} go on`
+      return `the stick is full (${formatBytes(event.free)} free): ${guests} paused until there is space on /data`
+    }
     case 'problem':
       return `problem (${event.code}): ${event.message}`
     case 'done':

@@ -21,7 +21,7 @@ export interface ProveOptions extends TrialOptions {
 }
 
 export interface Check {
-  /** `host`, `guest NAME`, `problem CODE`, `report` or `shutdown`. */
+  /** `host`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`. */
   name: string
   passed: boolean
   /** In words for a person. */
@@ -182,6 +182,8 @@ export function judgeEvents(events: readonly ReportEvent[], manifest: StickManif
   for (const event of events) {
     if (event.event === 'problem')
       checks.push({ name: `problem ${event.code}`, passed: false, detail: event.message })
+    if (event.event === 'data' && event.state === 'full')
+      checks.push({ name: 'data', passed: false, detail: `full; paused: ${event.guests.join(', ')}` })
   }
   if (host && !isDone(events))
     checks.push({ name: 'report', passed: false, detail: `it did not come to its end ${why}` })

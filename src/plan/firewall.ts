@@ -27,6 +27,8 @@ table inet keyvisor {
     iifname ${bridge} tcp dport 53 accept
     # Not from guests: they have no business with the host itself.
     iifname != ${bridge} tcp dport 22 accept
+    # Whoever asks for something else is told at once, and need not wait in vain.
+    meta l4proto tcp reject with tcp reset
   }
   chain forward {
     type filter hook forward priority filter; policy drop;

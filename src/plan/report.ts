@@ -40,6 +40,16 @@ export interface HostEvent {
  */
 export type GuestState = 'ready' | 'started' | 'failed' | 'skipped'
 
+/** What holds a guest's QEMU. */
+export interface Confinement {
+  /** Name of the account that it runs as. */
+  user: string
+  /** Its AppArmor profile and that profile's mode, such as `libvirt-UUID (enforce)`. */
+  apparmor: string
+  /** Whether a seccomp filter is in force (proc_pid_status(5), `Seccomp`). */
+  seccomp: boolean
+}
+
 /** What became of one guest. Each guest of the library has exactly one. */
 export interface GuestEvent {
   event: 'guest'
@@ -56,6 +66,26 @@ export interface GuestEvent {
   said: string
   /** What its kernel printed after `Hypervisor detected: `; empty when it printed none. */
   hypervisor: string
+  /** Null when it does not run. */
+  confinement: Confinement | null
+}
+
+/** A socket that takes connections or datagrams. What reaches it from outside, the firewall decides. */
+export interface Listens {
+  protocol: 'tcp' | 'udp'
+  /** As ss(8) prints it: `0.0.0.0`, `[::]`, `127.0.0.53%lo`. */
+  address: string
+  port: number
+}
+
+/** The stick on the PC's network, once all guests have been dealt with. */
+export interface NetworkEvent {
+  event: 'network'
+  /** Of the PC's cards: `enp1s0 192.0.2.7/24`. */
+  addresses: string[]
+  /** The host's address on the guests' network, and its prefix: not the profile's where the PC's network has that. */
+  subnet: string
+  listens: Listens[]
 }
 
 /** Something is wrong with the stick as a whole. */
@@ -66,7 +96,20 @@ export interface ProblemEvent {
   message: string
 }
 
-/** Every guest has been dealt with. The last event. */
+/**
+ * The data partition is full, and guests are paused until there is space; or there is space again, and they go on.
+ * The one event that may come after `done`.
+ */
+export interface DataEvent {
+  event: 'data'
+  state: 'full' | 'free'
+  /** What guests can still write. */
+  free: Bytes
+  /** Those that are paused, or were. */
+  guests: string[]
+}
+
+/** Every guest has been dealt with. */
 export interface DoneEvent {
   event: 'done'
   /** Since the kernel started. */
@@ -75,7 +118,7 @@ export interface DoneEvent {
   guests: Record<GuestState, number>
 }
 
-export type ReportEvent = HostEvent | GuestEvent | ProblemEvent | DoneEvent
+export type ReportEvent = HostEvent | GuestEvent | NetworkEvent | ProblemEvent | DataEvent | DoneEvent
 
 /** One line of the report, without its line break. ASCII only: serial lines know no other. */
 export function encodeEvent(event: ReportEvent): string {

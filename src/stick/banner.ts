@@ -5,6 +5,7 @@ import { formatBytes } from '../base/units.js'
 import type { GuestEvent, GuestState, HostEvent } from '../plan/report.js'
 import type { LibraryGuest } from '../plan/types.js'
 import type { Machine } from './machine.js'
+import { networkCards } from './uplink.js'
 
 export interface GuestLine {
   name: string
@@ -25,6 +26,8 @@ export interface Banner {
   host?: HostEvent
   guests: GuestLine[]
   problems: string[]
+  /** Guests that are paused because data is full. */
+  full: string[]
 }
 
 /** The account that administers the host, and how one gets into it. */
@@ -44,13 +47,8 @@ export function firstBanner(machine: Machine, name: string, guests: readonly Lib
     admin: readAdmin(machine),
     guests: guests.map((guest) => ({ name: guest.name, state: 'waiting', reason: '', ports: guest.ports })),
     problems: [],
+    full: [],
   }
-}
-
-/** Cards that are hardware: those of /proc/net/dev that have a device behind them. */
-function networkCards(machine: Machine): string[] {
-  const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
-  return names.map((name) => name.trim()).filter((name) => machine.exists(`/sys/class/net/${name}/device`))
 }
 
 /** The first account that is a person's: useradd(8) gives it 1000. */
@@ -81,7 +79,7 @@ export function bannerText(banner: Banner): string {
     ...(banner.host ? [['This PC', escaped(pcText(banner.host))] as [string, string]] : []),
     ...labelled('Addresses', addresses(banner.cards)),
     ...labelled('Guests', banner.guests.map(guestText).map(escaped)),
-    ...labelled('Problems', banner.problems.map(escaped)),
+    ...labelled('Problems', [...banner.problems, ...fullText(banner.full)].map(escaped)),
     ...labelled('Log in', logIn(banner.admin).map(escaped)),
     ['Shut down', 'press the power button, or: sudo poweroff'],
   ]
@@ -112,6 +110,12 @@ function guestText(guest: GuestLine): string {
   const ports = guest.ports.map((port) => `port ${port.host}`).join(', ')
   const note = guest.state === 'ready' ? ports : guest.reason
   return `${guest.name}: ${guest.state}${note && ` (${note})`}`
+}
+
+function fullText(paused: string[]): string[] {
+  if (paused.length === 0) return []
+  const guests = paused.length === 1 ? `guest ${paused[0]} is` : `guests ${paused.join(', ')} are`
+  return [`the stick is full: ${guests} paused, and will go on when there is space again on /data`]
 }
 
 function logIn(admin: Admin): string[] {

@@ -4,6 +4,7 @@
  */
 import { domainPaths, networkXml } from '../plan/domain.js'
 import { nftRules } from '../plan/firewall.js'
+import { type Placed, placeNetwork } from '../plan/network.js'
 import {
   decodeEvent,
   doneEvent,
@@ -15,13 +16,22 @@ import {
 import { type Pc, type Sized, sizeGuests } from '../plan/sizing.js'
 import type { LibraryGuest, LibraryIndex } from '../plan/types.js'
 import { firstBanner } from './banner.js'
+import { readConfinement } from './confinement.js'
 import { damagedDevices, readHost, readPc, uptime } from './facts.js'
 import { awaitSign, defineDomain, isRunning, LIBRARY, prepareDisks, startDomain, virsh } from './guest.js'
 import { type Machine, must } from './machine.js'
 import { openReport, type Report } from './report.js'
+import { awaitUplink, readNetwork, takenSubnets } from './uplink.js'
+
+/** What goes on when the boot is done. */
+export interface Booted {
+  report: Report
+  /** Names of all guests. */
+  guests: string[]
+}
 
 /** Runs to the end; every outcome is in the report. */
-export function boot(machine: Machine): void {
+export function boot(machine: Machine): Booted {
   machine.run(['mkdir', '-p', '/run/keyvisor', '/run/issue.d', '/var/log/keyvisor'])
   const pc = readPc(machine)
   const index = readLibrary(machine)
@@ -32,9 +42,11 @@ export function boot(machine: Machine): void {
   const tellDamage = damageWatch(machine, report)
   tellDamage()
   if (!index) report.tell(problem('library', `${INDEX} cannot be read: the library is missing or damaged`))
-  else connectGuests(machine, report, index)
-  const outcomes = index ? startGuests(machine, report, index.guests, pc, tellDamage) : []
+  const placed = index && connectGuests(machine, report, index)
+  const outcomes = placed ? startGuests(machine, report, placed.guests, pc, tellDamage) : []
+  if (placed) attempt(report, 'network', () => report.tell(readNetwork(machine, placed.network)))
   report.tell(doneEvent(outcomes, uptime(machine)))
+  return { report, guests: outcomes.map(({ name }) => name) }
 }
 
 const INDEX = `${LIBRARY}/guests.json`
@@ -70,7 +82,12 @@ function damageWatch(machine: Machine, report: Report): () => void {
 }
 
 /** The guests' network and the firewall. What fails is told; guests without network may still be of use. */
-function connectGuests(machine: Machine, report: Report, { network, guests }: LibraryIndex): void {
+function connectGuests(machine: Machine, report: Report, index: LibraryIndex): Placed<LibraryGuest> {
+  let placed: Placed<LibraryGuest> = index
+  attempt(report, 'network', () => {
+    placed = placeGuests(machine, index)
+  })
+  const { network, guests } = placed
   attempt(report, 'firewall', () => {
     machine.writeFile('/run/keyvisor/rules.nft', nftRules(network, guests))
     must(machine, ['nft', '-f', '/run/keyvisor/rules.nft'])
@@ -81,6 +98,21 @@ function connectGuests(machine: Machine, report: Report, { network, guests }: Li
     machine.writeFile('/run/keyvisor/network.xml', networkXml(network, guests))
     must(machine, virsh('net-create', '/run/keyvisor/network.xml'))
   })
+  return placed
+}
+
+/** Where the guests' network lies in this boot; decided once, since guests that run keep their addresses. */
+const PLACE = '/run/keyvisor/network.json'
+
+function placeGuests(machine: Machine, { network, guests }: LibraryIndex): Placed<LibraryGuest> {
+  const decided = machine.readFile(PLACE)
+  if (decided === undefined) awaitUplink(machine)
+  const taken: string[] = decided === undefined ? takenSubnets(machine, network) : JSON.parse(decided)
+  const placed = placeNetwork(network, guests, taken)
+  if (!placed)
+    throw new Error(`the PC's network has every subnet that guests could have: ${taken.join(', ')}`)
+  machine.writeFile(PLACE, JSON.stringify(taken))
+  return placed
 }
 
 function attempt(report: Report, code: ProblemEvent['code'], action: () => void): void {
@@ -113,6 +145,7 @@ function startGuests(
       memory: sized.memory,
       cpus: sized.cpus,
       seconds: Math.round((machine.now() - began) / 100) / 10,
+      confinement: readConfinement(machine, guest.name),
       ...(sized.start ? heard(machine.readFile(domainPaths(guest).console) ?? '') : heard('')),
     }
     report.tell(event)

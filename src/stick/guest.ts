@@ -81,8 +81,8 @@ export function startDomain(machine: Machine, guest: LibraryGuest): void {
 }
 
 /** libvirt keeps this file while the guest's QEMU runs; asking virsh would cost 0.3 s under emulation. */
-export function isRunning(machine: Machine, guest: LibraryGuest): boolean {
-  return machine.exists(`/run/libvirt/qemu/${guest.name}.pid`)
+export function isRunning(machine: Machine, { name }: Pick<LibraryGuest, 'name'>): boolean {
+  return machine.exists(`/run/libvirt/qemu/${name}.pid`)
 }
 
 /** Waits for the sign that the profile names. Throws Error when the guest ends, or gives none in time. */

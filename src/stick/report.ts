@@ -27,6 +27,7 @@ export function openReport(machine: Machine, banner: Banner): Report {
       send(machine, encodeEvent(event))
       if (event.event === 'host') banner.host = event
       if (event.event === 'problem') banner.problems.push(event.message)
+      if (event.event === 'data') banner.full = event.state === 'full' ? event.guests : []
       if (event.event === 'guest') change(event.name, { state: event.state, reason: event.reason, event })
       show(machine, banner)
     },

@@ -25,7 +25,7 @@ const host: HostEvent = {
 function guest(name: string, state: GuestEvent['state'], reason = ''): GuestEvent {
   return {
     ...{ event: 'guest', name, state, reason, accelerator: 'kvm', memory: 1, cpus: 1, seconds: 20.2 },
-    ...{ said: '', hypervisor: '' },
+    ...{ said: '', hypervisor: '', confinement: null },
   }
 }
 
@@ -111,4 +111,16 @@ t.test('a problem fails a boot that is otherwise good', async (t) => {
     'ok guest web: ready after 20 s',
     'FAILED problem verity: verity: library has a bad block',
   ])
+})
+
+t.test('a stick that is full did not pass', async (t) => {
+  const data = (state: 'full' | 'free'): ReportEvent => ({
+    event: 'data',
+    state,
+    free: 4096,
+    guests: ['web'],
+  })
+  const good = [host, guest('web', 'ready'), done]
+  t.ok(verdict([...good, data('full')], manifest(log)).includes('FAILED data: full; paused: web'))
+  t.notOk(verdict([...good, data('free')], manifest(log)).some((line) => line.includes('data')))
 })

@@ -71,12 +71,13 @@ t.test('a first boot makes disks, defines and starts guests in order, and tells 
       ['host', 'demo'],
       ['guest', 'first'],
       ['guest', 'counter'],
+      ['network', ''],
       ['done', ''],
     ],
   )
   t.match(events[1], { state: 'started', reason: 'started, not proven', accelerator: 'kvm', cpus: 2 })
   t.match(events[2], { state: 'ready', reason: '' })
-  t.match(events[3], { guests: { ready: 1, started: 1, failed: 0, skipped: 0 } })
+  t.match(events[4], { guests: { ready: 1, started: 1, failed: 0, skipped: 0 } })
   const create = `qemu-img create -q -f qcow2 -F qcow2 -b /run/keyvisor/library/${counter.base.file} -o cluster_size=128k,extended_l2=on /data/guests/counter/disk.qcow2.new 2147483648`
   t.ok(machine.ran.includes(create))
   t.ok(at(machine, 'net-create') < at(machine, 'start first'))
@@ -262,7 +263,103 @@ t.test('damage that verity finds is told once, when it is found', async (t) => {
   const events = told(stick([counter, guest('b', { autostart: 20 })], answer))
   t.strictSame(
     events.map((event) => event.event),
-    ['host', 'guest', 'problem', 'guest', 'done'],
+    ['host', 'guest', 'problem', 'guest', 'network', 'done'],
   )
   t.match(events[2], { code: 'verity', message: /keyvisor-library/ })
+})
+
+const route = (...routes: [dst: string, dev: string][]) =>
+  JSON.stringify(routes.map(([dst, dev]) => ({ dst, dev })))
+
+t.test('the guests give way to a PC whose network has their subnet', async (t) => {
+  const taken = route(['default', 'eth0'], ['172.29.0.0/16', 'eth0'])
+  const machine = stick([counter], (line) => (line === 'ip -j -4 route' ? taken : undefined))
+  const network = told(machine).find(({ event }) => event === 'network')
+  t.match(network, { subnet: '172.30.86.1/24' })
+  t.match(machine.files.get('/run/keyvisor/network.xml'), "<ip address='172.30.86.1' prefix='24'>")
+  t.match(machine.files.get('/run/keyvisor/network.xml'), "ip='172.30.86.20'")
+  t.match(machine.files.get('/run/keyvisor/rules.nft'), 'dnat ip to 172.30.86.20:80')
+  t.ok(machine.ran.some((line) => line.endsWith('/dev/tcp/$0/$1" 172.30.86.20 80')))
+  t.test('and stay where they are when the unit is started again', async (t) => {
+    const again = stick([counter], () => undefined, Object.fromEntries(machine.files))
+    t.match(told(again).at(-2), { subnet: '172.30.86.1/24' })
+  })
+})
+
+t.test('a card with a cable is waited for, and no longer than its patience', async (t) => {
+  const card = {
+    '/proc/net/dev': '  eth0: 0\n',
+    '/sys/class/net/eth0/device': '',
+    '/sys/class/net/eth0/carrier': '1\n',
+  }
+  let asked = 0
+  const late: Answer = (line) => {
+    if (line !== 'ip -j -4 route') return undefined
+    return ++asked < 5 ? '[]' : route(['172.29.86.0/24', 'eth0'])
+  }
+  const machine = stick([guest('b')], late, card)
+  t.match(told(machine).at(-2), { subnet: '172.30.86.1/24' })
+  const never = stick([guest('b')], undefined, card)
+  t.match(told(never).at(-2), { subnet: '172.29.86.1/24' })
+  t.equal(never.now(), 10_000)
+  const unplugged = stick([guest('b')], undefined, { ...card, '/sys/class/net/eth0/carrier': '0\n' })
+  told(unplugged)
+  t.equal(unplugged.now(), 0)
+})
+
+t.test('where there is no subnet left, that is a problem, and guests start all the same', async (t) => {
+  const all = route(['172.16.0.0/12', 'a'], ['10.0.0.0/8', 'a'], ['192.168.0.0/16', 'a'])
+  const events = told(stick([guest('b')], (line) => (line === 'ip -j -4 route' ? all : undefined)))
+  t.match(events[1], { event: 'problem', code: 'network', message: /every subnet/ })
+  t.equal(guestsOf(events)[0]?.state, 'started')
+})
+
+t.test('what listens, and the addresses of the PC', async (t) => {
+  const answer: Answer = (line) => {
+    if (line.startsWith('ss ')) {
+      return 'udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*\ntcp LISTEN 0 128 [::]:22 [::]:*\n'
+    }
+    if (line !== 'ip -j address') return undefined
+    return JSON.stringify([
+      { ifname: 'lo', addr_info: [{ local: '127.0.0.1', prefixlen: 8, scope: 'host' }] },
+      {
+        ifname: 'eth0',
+        addr_info: [
+          { local: '192.0.2.7', prefixlen: 24, scope: 'global' },
+          { local: 'fe80::1', prefixlen: 64, scope: 'link' },
+        ],
+      },
+      { ifname: 'keyvisor0', addr_info: [{ local: '172.29.86.1', prefixlen: 24, scope: 'global' }] },
+    ])
+  }
+  const files = { '/proc/net/dev': 'eth0: 0\n', '/sys/class/net/eth0/device': '' }
+  t.match(told(stick([], answer, files)).at(-2), {
+    event: 'network',
+    addresses: ['eth0 192.0.2.7/24'],
+    listens: [
+      { protocol: 'udp', address: '127.0.0.53%lo', port: 53 },
+      { protocol: 'tcp', address: '[::]', port: 22 },
+    ],
+  })
+})
+
+t.test("what holds a guest's QEMU", async (t) => {
+  const files = {
+    '/etc/passwd': 'root:x:0:0::/root:/bin/sh\nlibvirt-qemu:x:64055:994::/:/bin/false\n',
+    '/proc/1/status': 'Name:\tqemu\nUid:\t64055\t64055\t64055\t64055\nSeccomp:\t2\nSeccomp_filters:\t1\n',
+    '/proc/1/attr/current': 'libvirt-0a0a (enforce)\n\0',
+  }
+  const held = (changed: Record<string, string>) =>
+    guestsOf(told(stick([guest('b')], undefined, { ...files, ...changed })))[0]?.confinement
+  t.strictSame(held({}), { user: 'libvirt-qemu', apparmor: 'libvirt-0a0a (enforce)', seccomp: true })
+  t.strictSame(
+    held({ '/proc/1/status': 'Uid:\t0\t0\t0\t0\nSeccomp:\t0\n', '/proc/1/attr/current': 'unconfined\n' }),
+    {
+      user: 'root',
+      apparmor: 'unconfined',
+      seccomp: false,
+    },
+  )
+  const skipped = guestsOf(told(stick([guest('b', { autostart: null })], undefined, files)))[0]
+  t.equal(skipped?.confinement, null)
 })

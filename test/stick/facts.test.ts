@@ -16,6 +16,14 @@ t.test('the PC as /proc has it', async (t) => {
   t.equal(readPc(fakeMachine({ ...proc, '/dev/kvm': '' })).kvm, true)
 })
 
+t.test('memory is what is built in, where the kernel tells', async (t) => {
+  const machine = fakeMachine(
+    { ...proc, '/sys/devices/system/memory/block_size_bytes': '8000000\n' },
+    (line) => (line.includes('/memory*/state') ? `${'online\n'.repeat(40)}offline\n` : undefined),
+  )
+  t.equal(readPc(machine).memory, 5 * GiB)
+})
+
 t.test('a BIOS start', async (t) => {
   const machine = fakeMachine(proc)
   t.strictSame(readHost(machine, 'demo', readPc(machine)), {

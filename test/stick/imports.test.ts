@@ -36,6 +36,7 @@ t.test('the stick imports nothing of Node', async (t) => {
     'base/units.ts',
     'plan/domain.ts',
     'plan/firewall.ts',
+    'plan/network.ts',
     'plan/report.ts',
     'plan/sizing.ts',
   ])

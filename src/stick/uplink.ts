@@ -1,0 +1,87 @@
+/**
+ * The PC's own network, as far as the guests' network has to know it.
+ */
+import type { Listens, NetworkEvent } from '../plan/report.js'
+import type { GuestNetwork } from '../plan/types.js'
+import { type Machine, must } from './machine.js'
+
+/** Seconds for a DHCP server to answer. A PC whose network has none is held up by as much. */
+const PATIENCE = 10
+
+/** Milliseconds between two looks. */
+const LOOK_EVERY = 500
+
+/** Cards that are hardware: those of /proc/net/dev that have a device behind them. */
+export function networkCards(machine: Machine): string[] {
+  const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
+  return names.map((name) => name.trim()).filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+}
+
+/** Waits until each card that has a cable in it has an address too. */
+export function awaitUplink(machine: Machine): void {
+  const deadline = machine.now() + PATIENCE * 1000
+  const plugged = networkCards(machine).filter(
+    (card) => machine.readFile(`/sys/class/net/${card}/carrier`)?.trim() === '1',
+  )
+  const waits = () => {
+    const devices = routes(machine).map(({ dev }) => dev)
+    return plugged.some((card) => !devices.includes(card))
+  }
+  while (machine.now() < deadline && waits()) machine.sleep(LOOK_EVERY)
+}
+
+/** Subnets that the PC reaches by other ways than the guests' bridge, as `ADDRESS/PREFIX`. */
+export function takenSubnets(machine: Machine, network: GuestNetwork): string[] {
+  return routes(machine)
+    .filter(({ dev, dst }) => dev !== network.bridge && dst !== 'default')
+    .map(({ dst }) => dst)
+}
+
+interface Route {
+  /** `default`, or a subnet. */
+  dst: string
+  dev: string
+}
+
+function routes(machine: Machine): Route[] {
+  return JSON.parse(must(machine, ['ip', '-j', '-4', 'route']) || '[]') as Route[]
+}
+
+/** What the report says of the network. */
+export function readNetwork(machine: Machine, network: GuestNetwork): NetworkEvent {
+  return {
+    event: 'network',
+    addresses: addresses(machine),
+    subnet: `${network.gateway}/${network.prefix}`,
+    listens: listens(machine),
+  }
+}
+
+interface Link {
+  ifname: string
+  addr_info: { local?: string; prefixlen?: number; scope?: string }[]
+}
+
+function addresses(machine: Machine): string[] {
+  const cards = networkCards(machine)
+  const links = JSON.parse(must(machine, ['ip', '-j', 'address']) || '[]') as Link[]
+  return links
+    .filter(({ ifname }) => cards.includes(ifname))
+    .flatMap(({ ifname, addr_info }) =>
+      addr_info
+        .filter(({ scope }) => scope === 'global')
+        .map(({ local, prefixlen }) => `${ifname} ${local}/${prefixlen}`),
+    )
+}
+
+/** Every socket that takes connections or datagrams (ss(8)): `tcp LISTEN 0 128 0.0.0.0:22 0.0.0.0:*`. */
+function listens(machine: Machine): Listens[] {
+  return must(machine, ['ss', '-H', '-l', '-n', '-t', '-u'])
+    .split('\n')
+    .flatMap((line) => {
+      const [protocol, , , , local] = line.trim().split(/\s+/)
+      if (local === undefined || (protocol !== 'tcp' && protocol !== 'udp')) return []
+      const colon = local.lastIndexOf(':')
+      return [{ protocol, address: local.slice(0, colon), port: Number(local.slice(colon + 1)) }]
+    })
+}
