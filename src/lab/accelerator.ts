@@ -8,7 +8,6 @@ import { join } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
 import { MiB } from '../base/units.js'
 import type { Accelerator } from '../plan/types.js'
-import { CPU } from './machine.js'
 
 /** Seconds for what takes a tenth of one where KVM works. */
 const PROBE_TIMEOUT = 10
@@ -61,7 +60,7 @@ export async function runsGuestCode(
   const disk = join(scratch, `probe-${accelerator}.img`)
   await writeFile(disk, probeDisk())
   const args = [
-    ...['-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', accelerator, '-cpu', CPU[accelerator]],
+    ...['-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', accelerator, '-cpu', 'max'],
     ...['-m', '64M', '-display', 'none', '-no-reboot', '-debugcon', 'stdio'],
     ...[
       '-drive',

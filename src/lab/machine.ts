@@ -14,6 +14,14 @@ export interface VirtualPc {
   memory: Bytes
   cpus: number
   accelerator: Accelerator
+  /** Whether its CPUs have hardware virtualization for the stick's guests. */
+  virtualization: boolean
+  /** Its own disks. */
+  disks: PcDisk[]
+  /** Subnet of its network, as `ADDRESS/PREFIX`. */
+  network: string
+  /** What its clock says when it is switched on, as `2001-02-03T04:05:06`; null for the time of here. */
+  clock: string | null
   /** The stick, a qcow2 overlay over an image: a path. */
   stick: string
   /** What was written counts, also when QEMU is killed. */
@@ -31,6 +39,18 @@ export interface VirtualPc {
   /** systemd credentials that the machine passes in (systemd.exec(5), "SMBIOS"). */
   credentials: Record<string, string>
 }
+
+/** A disk of the PC, beside the stick. The firmware does not start from it. */
+export interface PcDisk {
+  path: string
+  format: 'raw' | 'qcow2'
+  bus: 'usb' | 'sata'
+  /** Plugged in before the stick: the kernel then finds it first. */
+  before: boolean
+}
+
+/** QEMU's own choice of a network, where nobody wants another. */
+export const USUAL_NETWORK = '10.0.2.0/24'
 
 interface FirmwareFiles {
   code: string
@@ -54,8 +74,9 @@ export function qemuArguments(pc: VirtualPc): string[] {
     ...['-name', 'keyvisor', '-nodefaults', '-no-user-config'],
     // Secure Boot needs SMM: only code in it may change the variables.
     ...['-machine', `q35,smm=${pc.firmware === 'secureboot' ? 'on' : 'off'}`],
-    ...['-accel', pc.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', CPU[pc.accelerator]],
+    ...['-accel', pc.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', cpuModel(pc)],
     ...['-smp', `${pc.cpus}`, '-m', `${Math.floor(pc.memory / MiB)}M`],
+    ...(pc.clock === null ? [] : ['-rtc', `base=${pc.clock}`]),
     ...firmwareArguments(pc),
     ...stickArguments(pc),
     ...consoleArguments(pc),
@@ -67,8 +88,13 @@ export function qemuArguments(pc: VirtualPc): string[] {
   ]
 }
 
-/** Everything that the accelerator can do, AMD's SVM among it under TCG: the stick runs its guests with real KVM. */
-export const CPU: Record<Accelerator, string> = { kvm: 'max', tcg: 'max' }
+/**
+ * Everything that the accelerator can do. Under TCG that is AMD's SVM too, and the stick runs its guests with real KVM;
+ * under KVM the flag is that of this machine's own CPU.
+ */
+function cpuModel({ virtualization }: VirtualPc): string {
+  return virtualization ? 'max' : 'max,svm=off,vmx=off'
+}
 
 function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
   if (firmware === 'bios') return []
@@ -80,12 +106,24 @@ function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
   ]
 }
 
-function stickArguments({ stick, keep }: VirtualPc): string[] {
+function stickArguments({ stick, keep, disks }: VirtualPc): string[] {
   const cache = keep ? 'writeback' : 'unsafe'
+  const others = disks.map((disk, index) => ({ disk, args: diskArguments(disk, `disk${index}`) }))
+  const argumentsOf = (before: boolean) =>
+    others.filter(({ disk }) => disk.before === before).flatMap(({ args }) => args)
   return [
     ...['-device', 'qemu-xhci'],
+    ...argumentsOf(true),
     ...['-drive', `if=none,id=stick,format=qcow2,cache=${cache},discard=unmap,file=${escaped(stick)}`],
     ...['-device', 'usb-storage,drive=stick,bootindex=1'],
+    ...argumentsOf(false),
+  ]
+}
+
+function diskArguments({ path, format, bus }: PcDisk, id: string): string[] {
+  return [
+    ...['-drive', `if=none,id=${id},format=${format},file=${escaped(path)}`],
+    ...['-device', `${bus === 'usb' ? 'usb-storage' : 'ide-hd'},drive=${id}`],
   ]
 }
 
@@ -100,10 +138,10 @@ function consoleArguments({ serialLog, reportLog, qmp, vnc }: VirtualPc): string
 }
 
 /** No option ROM: a PC that finds no stick must not try the network for half a minute. */
-function networkArguments({ forwards }: VirtualPc): string[] {
+function networkArguments({ forwards, network }: VirtualPc): string[] {
   const hostForwards = forwards.map(({ here, stick }) => `,hostfwd=tcp:127.0.0.1:${here}-:${stick}`)
   return [
-    ...['-netdev', `user,id=uplink${hostForwards.join('')}`],
+    ...['-netdev', `user,id=uplink,net=${network}${hostForwards.join('')}`],
     ...['-device', 'virtio-net-pci,netdev=uplink,romfile='],
   ]
 }

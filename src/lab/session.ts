@@ -17,6 +17,8 @@ export type Ending = 'off' | 'killed'
 export interface Session {
   /** Rejects when QEMU failed. By then every event has been told. */
   ended: Promise<Ending>
+  /** What a person would type at QEMU's monitor, for what QMP has no command. Answers with what it prints. */
+  monitor(command: string): Promise<string>
   /** Writes what is on the screen, as PNG, into the session's folder. */
   screenshot(path: string): Promise<void>
   /** Presses the power button, and pulls the plug after so many seconds. */
@@ -58,6 +60,9 @@ export async function startSession(
   const qmp = await Promise.race([connectQmp(pc, folder, gone.signal), early])
   return {
     ended,
+    async monitor(command) {
+      return String(await qmp.execute('human-monitor-command', { 'command-line': command }))
+    },
     async screenshot(path) {
       await qmp.execute('screendump', { filename: path, format: 'png' })
     },

@@ -16,7 +16,7 @@ import { type Inspection, inspectImage } from '../media/inspect.js'
 import type { ReportEvent } from '../plan/report.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
 import { bestAccelerator } from './accelerator.js'
-import { FIRMWARE_FILES, type VirtualPc, VNC_BASE } from './machine.js'
+import { FIRMWARE_FILES, type PcDisk, USUAL_NETWORK, type VirtualPc, VNC_BASE } from './machine.js'
 import { openOverlay } from './overlay.js'
 import { freePort } from './ports.js'
 import { type Session, startSession, type Watch } from './session.js'
@@ -39,6 +39,14 @@ export interface TrialOptions {
   keep?: string
   /** Default: KVM where it works. */
   accelerator?: Accelerator
+  /** Whether the stick's guests can have KVM, which is always so under TCG; default true. */
+  virtualization?: boolean
+  /** The PC's own disks. They are written as the stick has it: hand in copies. */
+  disks?: PcDisk[]
+  /** Subnet of the PC's network; default {@link USUAL_NETWORK}. */
+  network?: string
+  /** What the PC's clock says when it is switched on, as `2001-02-03T04:05:06`; default the time of here. */
+  clock?: string
   onEvent?: (event: ReportEvent) => void
   /** Lines of the stick's first serial port. */
   onSerial?: (line: string) => void
@@ -131,7 +139,8 @@ async function startTrial(
     onSerial: (line) => options.onSerial?.(line),
   }
   run.signal?.throwIfAborted()
-  const binds = [{ path: resolve(inspection.path) }, { path: pc.stick, write: true }]
+  const written = [pc.stick, ...pc.disks.map(({ path }) => resolve(path))]
+  const binds = [{ path: resolve(inspection.path) }, ...written.map((path) => ({ path, write: true }))]
   const session = await startSession(pc, folder, binds, watch, tools)
   const links = linksOf(manifest, pc)
   return { ...session, pc, manifest, folder, links, ssh: sshCommand(manifest, pc, key), events }
@@ -162,6 +171,10 @@ async function makePc(
     memory: options.memory ?? 3 * GiB,
     cpus: options.cpus ?? 2,
     accelerator,
+    virtualization: options.virtualization ?? true,
+    disks: (options.disks ?? []).map((disk) => ({ ...disk, path: resolve(disk.path) })),
+    network: options.network ?? USUAL_NETWORK,
+    clock: options.clock ?? null,
     stick: options.keep ? resolve(options.keep) : join(folder, 'stick.qcow2'),
     keep: options.keep !== undefined,
     variables: join(folder, 'variables.fd'),

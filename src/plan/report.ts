@@ -91,8 +91,10 @@ export interface NetworkEvent {
 /** Something is wrong with the stick as a whole. */
 export interface ProblemEvent {
   event: 'problem'
-  /** Stable name, such as `verity`. */
-  code: 'verity' | 'library' | 'data' | 'network' | 'firewall'
+  /** Stable name. The second line's end the boot. */
+  code:
+    | ('verity' | 'library' | 'data' | 'network' | 'firewall')
+    | ('no-identity' | 'no-stick' | 'two-sticks' | 'overlay')
   message: string
 }
 

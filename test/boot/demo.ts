@@ -1,9 +1,9 @@
 /**
- * The demo's image for boot tests, built once, and what they share.
+ * Images for boot tests, the demo's above all, each built once, and what the tests share.
  */
 import { mkdir, open, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
@@ -31,21 +31,24 @@ export interface Demo {
 /** Milliseconds that a file of boot tests may take, its wait for the others included. */
 const FILE_TIMEOUT = 30 * 60 * 1000
 
+/** {@link openStick} for the demo. */
+export function openDemo(t: Test): Promise<Demo | undefined> {
+  return openStick(t, 'profiles/demo.yaml')
+}
+
 /**
- * Builds the demo where that is not done yet, and waits until no other file of boot tests runs: under emulation,
+ * Builds a profile's image where that is not done yet, and waits until no other file of boot tests runs: under emulation,
  * two PCs at the same time only make both miss their deadlines. Undefined when a tool is missing.
  */
-export async function openDemo(t: Test): Promise<Demo | undefined> {
+export async function openStick(t: Test, profile: string): Promise<Demo | undefined> {
   t.setTimeout(FILE_TIMEOUT)
   if (!needTools(t, 'bwrap', 'mmdebstrap', 'ssh', 'ssh-keygen', 'ssh-keyscan')) return undefined
   await takeTurn(t)
   const run = { store: await Store.open(storeFolder()), progress: silent }
   const out = join(process.cwd(), 'out/test')
   await mkdir(out, { recursive: true })
-  const { image } = await buildImage(
-    { profile: 'profiles/demo.yaml', lock: join(out, 'demo.lock.json'), out },
-    run,
-  )
+  const lock = join(out, `${basename(profile, '.yaml')}.lock.json`)
+  const { image } = await buildImage({ profile, lock, out }, run)
   return { image, run }
 }
 

@@ -7,6 +7,10 @@ const pc: VirtualPc = {
   memory: 3 * GiB,
   cpus: 2,
   accelerator: 'tcg',
+  virtualization: true,
+  disks: [],
+  network: '10.0.2.0/24',
+  clock: null,
   stick: '/s/stick.qcow2',
   keep: false,
   variables: '/s/variables.fd',
@@ -49,7 +53,7 @@ t.test('a PC with BIOS, whole', async (t) => {
     '-chardev file,id=report,path=/s/report.jsonl',
     '-device virtserialport,chardev=report,name=org.keyvisor.report.0',
     '-qmp unix:qmp,server=on,wait=off',
-    '-netdev user,id=uplink,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8081-:8080',
+    '-netdev user,id=uplink,net=10.0.2.0/24,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8081-:8080',
     '-device virtio-net-pci,netdev=uplink,romfile=',
   ])
 })
@@ -82,7 +86,7 @@ t.test('each other member shows where it should', async (t) => {
       { keep: true },
       '-drive if=none,id=stick,format=qcow2,cache=writeback,discard=unmap,file=/s/stick.qcow2',
     ],
-    [{ forwards: [] }, '-netdev user,id=uplink'],
+    [{ forwards: [] }, '-netdev user,id=uplink,net=10.0.2.0/24'],
   ]
   for (const [changes, line] of cases) t.ok(lines(changes).includes(line), line)
 })
@@ -92,4 +96,27 @@ t.test('a comma in a path or a credential stays in it', async (t) => {
   t.ok(given.some((word) => word.endsWith('file=/a,,b/s')))
   t.equal(given.at(-2), '-smbios')
   t.equal(given.at(-1), 'type=11,value=io.systemd.credential:x.key=ssh-ed25519 AAAA me,,too')
+})
+
+t.test('a PC without hardware virtualization', async (t) => {
+  t.ok(lines({ virtualization: false }).includes('-cpu max,svm=off,vmx=off'))
+})
+
+t.test('a PC with a clock of its own', async (t) => {
+  t.ok(lines({ clock: '2001-02-03T04:05:06' }).includes('-rtc base=2001-02-03T04:05:06'))
+})
+
+t.test('other disks stand before or behind the stick, and nobody starts from them', async (t) => {
+  const first = { path: '/s/a,b.raw', format: 'raw', bus: 'sata', before: true } as const
+  const second = { path: '/s/c.qcow2', format: 'qcow2', bus: 'usb', before: false } as const
+  const all = lines({ disks: [second, first] })
+  const place = all.indexOf('-device qemu-xhci')
+  t.strictSame(all.slice(place + 1, place + 7), [
+    '-drive if=none,id=disk1,format=raw,file=/s/a,,b.raw',
+    '-device ide-hd,drive=disk1',
+    '-drive if=none,id=stick,format=qcow2,cache=unsafe,discard=unmap,file=/s/stick.qcow2',
+    '-device usb-storage,drive=stick,bootindex=1',
+    '-drive if=none,id=disk0,format=qcow2,file=/s/c.qcow2',
+    '-device usb-storage,drive=disk0',
+  ])
 })
