@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES=(mmdebstrap bubblewrap uidmap debian-archive-keyring)
 TEST_PACKAGES=(gdisk fdisk qemu-utils mtools dosfstools squashfs-tools e2fsprogs cryptsetup-bin grub-common grub-pc-bin
-  libvirt-clients libxml2-utils lvm2 mount nftables openssh-client shellcheck)
+  iproute2 iputils-ping libvirt-clients libxml2-utils lvm2 mount nftables openssh-client shellcheck)
 
 say() { printf '%s\n' "$*"; }
 fail() {

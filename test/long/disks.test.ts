@@ -1,12 +1,12 @@
 /**
  * Which disk am I: a stick uses the disk that it was started from and no other, whatever else is in the PC.
  */
-import { copyFile, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
-import { GiB, MiB } from '../../src/base/units.js'
+import { GiB } from '../../src/base/units.js'
 import type { PcDisk } from '../../src/lab/machine.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
 import { copyImage, isEvent, onStick, openStick, serialText, waitFor, waitForWords } from '../boot/demo.js'

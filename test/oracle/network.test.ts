@@ -1,0 +1,65 @@
+/**
+ * The guests' network against a real kernel, in network namespaces: what reaches what, on a usual PC, and on one whose
+ * own network has the guests' subnet.
+ */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { systemTools } from '../../src/base/tool.js'
+import { nftRules } from '../../src/plan/firewall.js'
+import { NETWORK } from '../../src/plan/identity.js'
+import { type Placed, placeNetwork } from '../../src/plan/network.js'
+import type { LibraryGuest } from '../../src/plan/types.js'
+import { counter } from '../plan/guests.js'
+import { needTools } from '../tools.js'
+
+const SCRIPT = fileURLToPath(new URL('network.sh', import.meta.url))
+
+/** What works where the PC's network is `uplink` (its first three bytes), and the guests' lies so. */
+async function works(folder: string, uplink: string, placed: Placed<LibraryGuest>): Promise<string[]> {
+  const { network, guests } = placed
+  const rules = join(folder, 'rules.nft')
+  await writeFile(rules, nftRules(network, guests))
+  const guest = guests[0]?.nics[0]?.address ?? ''
+  const port = String(guests[0]?.ports[0]?.host)
+  const addresses = [`${uplink}.1`, `${uplink}.50`, network.gateway, guest]
+  const namespaces = ['--user', '--map-root-user', '--net', '--mount', '--pid', '--fork', '--kill-child']
+  const args = [...namespaces, 'bash', SCRIPT, rules, ...addresses, port]
+  const { stdout } = await systemTools.run({ tool: 'unshare', args, timeout: 120 })
+  return stdout.trim().split('\n')
+}
+
+const ALL = [
+  'host-reaches-router',
+  'host-reaches-internet',
+  'guest-reaches-router',
+  'guest-reaches-internet',
+  'host-reaches-guest',
+  'port-leads-to-guest',
+  'ssh-is-open',
+  'other-port-is-refused',
+  'guest-asks-dns',
+]
+
+function placed(taken: string): Placed<LibraryGuest> {
+  const found = placeNetwork(NETWORK, [counter], [taken])
+  if (!found) throw new Error('BUG: no subnet is left')
+  return found
+}
+
+if (needTools(t, 'unshare', 'ip', 'nft', 'ping', 'node')) {
+  await t.test('a usual PC', async (t) => {
+    t.strictSame(await works(t.testdir(), '192.0.2', placed('192.0.2.0/24')), ALL)
+  })
+
+  await t.test("a PC whose network has the guests' subnet", async (t) => {
+    t.strictSame(await works(t.testdir(), '172.29.86', placed('172.29.86.0/24')), ALL)
+  })
+
+  await t.test('had the guests stayed on it, they and the host would reach nobody', async (t) => {
+    const stayed = await works(t.testdir(), '172.29.86', { network: NETWORK, guests: [counter] })
+    t.notOk(stayed.includes('guest-reaches-router'), stayed.join(' '))
+    t.not(stayed.length, ALL.length)
+  })
+}
