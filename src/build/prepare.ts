@@ -56,8 +56,9 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const folder = dirname(resolve(request.profile))
   const lockRequest = lockRequestOf(profile, folder)
   const path = request.lock ?? lockPath(request.profile)
-  const kept = request.update ? undefined : await fittingLock(path, lockRequest, run)
-  const lock = kept ?? (await makeNewLock(path, lockRequest, run))
+  const found = request.update ? undefined : await readLock(path)
+  const kept = found && answers(found, lockRequest) ? found : undefined
+  const lock = kept ?? (await makeNewLock(path, lockRequest, found !== undefined, run))
   const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
   const stages = planStages(plan, lock, await inputDigests(plan, lock, builder))
@@ -69,19 +70,19 @@ export function lockPath(profile: string): string {
   return `${profile.replace(/\.(ya?ml|json)$/, '')}.lock.json`
 }
 
-/** The lock that is there, where it answers this profile; one that does not is made anew (cargo's habit). */
-async function fittingLock(path: string, request: LockRequest, run: StageRun): Promise<Lock | undefined> {
-  const lock = await readLock(path)
-  if (!lock || answers(lock, request)) return lock
-  const text = `${path} was made for other packages or images: it is renewed`
-  run.progress({ kind: 'note', stage: 'lock', text })
-  return undefined
-}
-
-async function makeNewLock(path: string, request: LockRequest, run: StageRun): Promise<Lock> {
+/** Also where the lock that is there does not answer this profile: cargo's habit. */
+async function makeNewLock(
+  path: string,
+  request: LockRequest,
+  isOutdated: boolean,
+  run: StageRun,
+): Promise<Lock> {
   const started = Date.now()
   const stage = 'lock'
-  run.progress({ kind: 'start', stage, title: `choose package versions, for ${path}` })
+  const title = isOutdated
+    ? `choose package versions anew, since ${path} is for other packages or images`
+    : `choose package versions, for ${path}`
+  run.progress({ kind: 'start', stage, title })
   const lock = await makeLock(request, run.store, run.signal)
   await writeLock(path, lock)
   run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })

@@ -1,10 +1,10 @@
 /** Estimates, free space, and what `plan` tells of the store: all before a build. */
-import { mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
 import { GiB, MiB, TiB } from '../../src/base/units.js'
-import { foreseeLayout, payloadSizes, storedStage } from '../../src/build/estimate.js'
+import { foreseeLayout, payloadSizes, sourceSize, storedStage } from '../../src/build/estimate.js'
 import type { Prepared } from '../../src/build/prepare.js'
 import { checkSpace, storeNeed } from '../../src/build/space.js'
 import { type Stage, stage } from '../../src/build/stage.js'
@@ -90,22 +90,29 @@ t.test('what a store needs: results, and the scratch of two stages at once', asy
   t.equal(storeNeed(needs) - margin, (300 + 200 + 6) * MiB)
 })
 
+const prepared = (plan: Plan) => ({ plan, stages: STAGES }) as Prepared
+
 t.test('no space is an error with the figures, before the first byte', async (t) => {
   const store = await Store.open(t.testdir())
   const { bavail, bsize } = statfsSync(store.folder)
-  const huge = { ...debian, source: { ...debian.source, kind: 'image', path: join(store.folder, 'huge') } }
-  // A sparse file takes nothing, and says that it is large.
-  const { open } = await import('node:fs/promises')
-  const file = await open(join(store.folder, 'huge'), 'w')
-  await file.truncate(Math.min(bavail * bsize + GiB, 8 * TiB))
-  await file.close()
-  const prepared = (plan: Plan) => ({ plan, stages: STAGES }) as Prepared
-  const plan = { ...PLAN, guests: [huge as unknown as GuestPlan] }
-  await t.rejects(checkSpace(prepared(plan), store, t.testdirName), {
+  const huge = { ...PLAN, stick: { ...PLAN.stick, esp: bavail * bsize + GiB } }
+  await t.rejects(checkSpace(prepared(huge), store, t.testdirName), {
     code: 'no-space',
     message: /^the store \(.*\) has [\d.]+[GMT]iB free, and the build needs up to [\d.]+[GT]iB$/,
     hint: /KEYVISOR_STORE/,
   })
   await finishAll(store)
-  await t.resolves(checkSpace(prepared(plan), store, t.testdirName), 'a full store needs no room')
+  await t.rejects(checkSpace(prepared(huge), store, t.testdirName), {
+    message: /^the folder of the image/,
+    hint: /--out/,
+  })
+  await t.resolves(checkSpace(prepared(PLAN), store, t.testdirName), 'a full store needs no room')
+})
+
+t.test('the holes of an image need no room', async (t) => {
+  const path = join(t.testdir(), 'sparse.raw')
+  writeFileSync(path, Buffer.alloc(MiB, 1))
+  truncateSync(path, 8 * TiB)
+  const size = await sourceSize({ ...debian, source: { ...debian.source, kind: 'image', path } } as GuestPlan)
+  t.ok(size >= MiB && size < 2 * MiB, `${size}`)
 })
