@@ -99,7 +99,6 @@ const WIFI_FIRMWARE = new Set<HardwareFirmware | undefined>([
   ...(['mediatek', 'realtek', 'ti-wifi', 'zd1211'] as const),
 ])
 
-/** By name, since the default's are chosen for wired cards. */
 const wifiFirmware: Rule = function* ({ host }) {
   const networks = host?.network?.wifi ?? []
   if (networks.length === 0 || host?.firmware?.some((name) => WIFI_FIRMWARE.has(name))) return
