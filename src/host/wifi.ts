@@ -5,7 +5,8 @@
  *
  * Spec: wpa_supplicant.conf(5).
  */
-import { type Secrets, secretsDigest } from '../plan/secrets.js'
+import { stretchedDigest } from '../base/digests.js'
+import type { Secrets } from '../plan/secrets.js'
 
 /**
  * The text of the file, which belongs to root alone.
@@ -20,7 +21,8 @@ export function wifiConfiguration(networks: readonly { ssid: string }[], secrets
     if (!passphrase) throw new Error(`BUG: no passphrase for network ${ssid}`)
     return networkBlock(ssid, passphrase.reveal())
   })
-  return `# ${secretsDigest(secrets, 'wifi')}\n${blocks.join('')}`
+  const text = blocks.join('')
+  return `# ${stretchedDigest(text, 'keyvisor wifi')}\n${text}`
 }
 
 /** WPA2, and WPA3 where the network has it. A name in hexadecimal needs no quoting; a passphrase ends at the last quote. */

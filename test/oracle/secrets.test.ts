@@ -17,7 +17,7 @@ import { OUT } from './built.js'
 
 t.setTimeout(600_000)
 
-const PASSPHRASE = 'correct horse battery'
+const PASSPHRASE = 'correct #horse battery'
 const HASH =
   '$6$keyvisortest$f3sZ/0kOIJjtDUEIzbAoJqFR2hW6yCQ8BjWCw2nkwgvuyUbY3FhlTJF8RpU8k5b6m1v2vCGa8gW6YhQ0wWkZA/'
 const SECRETS = [PASSPHRASE, HASH]
