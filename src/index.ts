@@ -18,6 +18,7 @@ export { type BuildRequest, type BuildResult, buildImage } from './build/build.j
 export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './build/manifest.js'
 export { lockPath } from './build/prepare.js'
 export {
+  type FirmwarePreview,
   type GuestPreview,
   type PlanReport,
   planReport,

@@ -1,7 +1,8 @@
 /**
- * Digests: SHA-256 of values, files and streams, canonical JSON, and UUIDs that derive from digests.
+ * Digests: SHA-256 of values, files and streams, a slow one for weak texts, canonical JSON, and UUIDs that derive from
+ * digests.
  */
-import { createHash } from 'node:crypto'
+import { createHash, scryptSync } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 
 /** Lower-case hexadecimal SHA-256, 64 characters. */
@@ -11,6 +12,17 @@ export type Json = string | number | boolean | null | Json[] | { [key: string]: 
 
 export function sha256(input: string | Uint8Array): Sha256 {
   return createHash('sha256').update(input).digest('hex')
+}
+
+/** OWASP Password Storage Cheat Sheet, "scrypt": each guess costs 128 MiB and some 0.3 s. */
+const STRETCH = { N: 2 ** 17, r: 8, p: 1, maxmem: 160 * 1024 * 1024 }
+
+/**
+ * A digest of a text that may be weak, such as a passphrase: who reads it cannot try many texts quickly. The salt is
+ * public; it makes guesses for one text worthless for another. 64 hexadecimal digits. Spec: RFC 7914 (scrypt).
+ */
+export function stretchedDigest(text: string, salt: string): string {
+  return scryptSync(text, salt, 32, STRETCH).toString('hex')
 }
 
 /** Digest and length of a file's bytes. Rejects with the errors of `fs.createReadStream`. */

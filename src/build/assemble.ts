@@ -18,6 +18,8 @@ export interface AssemblyParts {
   /** boot.img of GRUB; the core image is the payload `biosBoot`. */
   bootImage: string
   payloads: Record<PayloadName, { path: string; size: Bytes }>
+  /** Secrets are on it: only the builder's user may read it. */
+  isPrivate: boolean
 }
 
 /** Writes the image to `path`. `onBytes` hears of each payload byte passed; aborting leaves no file. */
@@ -53,7 +55,7 @@ async function writeParts(
   const bootCode = patchBootImage(await readFile(parts.bootImage), core)
   const partitions = layout.partitions.map((partition) => ({ ...partition, attributes: 0n }))
   const { primary, backup } = encodeGpt(layout.diskGuid, layout.sectors, partitions)
-  const image = await open(path, 'wx')
+  const image = await open(path, 'wx', parts.isPrivate ? 0o600 : 0o666)
   try {
     await image.truncate(layout.sectors * SECTOR)
     await writeAt(image, encodeProtectiveMbr(layout.sectors, bootCode), 0)

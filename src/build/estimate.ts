@@ -9,8 +9,8 @@ import type { Stage } from './stage.js'
 import type { Stages } from './stages.js'
 import type { StageRecord, Store } from './store.js'
 
-/** Measured on the demo: root 163 MiB with its tree, a guest's disk 113 MiB, GRUB's core image 185 KiB. */
-const USUAL: { root: Bytes; disk: Bytes; core: Bytes } = { root: 165 * MiB, disk: 115 * MiB, core: 186 * KiB }
+/** Measured on the demo: root 180 MiB with its tree, a guest's disk 113 MiB, GRUB's core image 185 KiB. */
+const USUAL: { root: Bytes; disk: Bytes; core: Bytes } = { root: 182 * MiB, disk: 115 * MiB, core: 186 * KiB }
 
 /** A library is larger than its disks by its file system and hash tree: 7 % on the demo. */
 const LIBRARY_OVERHEAD = 1.07

@@ -6,6 +6,7 @@ import { readdir, readFile, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type Bytes, SECTOR } from '../base/units.js'
 import { type Layout, layoutStick, type PayloadName } from '../plan/layout.js'
+import { hasSecrets } from '../plan/secrets.js'
 import { assembleImage } from './assemble.js'
 import { type Manifest, type ManifestPayload, parsePackages } from './manifest.js'
 import { object, type Payloads, payload } from './payloads.js'
@@ -38,7 +39,13 @@ export async function makeFinal(
     run.progress({ kind: 'bytes', stage, done, total })
   }
   const bootImage = object(results.loader, 'boot').path
-  await assembleImage({ layout, stick: plan.stick, bootImage, payloads }, image, onBytes, run.signal)
+  const isPrivate = hasSecrets(prepared.secrets)
+  await assembleImage(
+    { layout, stick: plan.stick, bootImage, payloads, isPrivate },
+    image,
+    onBytes,
+    run.signal,
+  )
   run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
   return fullManifest(prepared, results, layout, image)
 }

@@ -8,7 +8,15 @@ import { join } from 'node:path'
 import { canonicalJson, type Json, sha256, sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { Progress } from '../base/progress.js'
-import { archiveSources, debPath, fetchPackages, openApt, packageId, resolvePackages } from '../debian/apt.js'
+import {
+  archiveSources,
+  debPath,
+  fetchPackages,
+  openApt,
+  packageId,
+  resolvePackages,
+  withComponents,
+} from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
@@ -105,12 +113,15 @@ async function lockSuite(
 ): Promise<void> {
   await mkdir(scratch)
   const sources = await archiveSources(suite, request.mirror)
-  const apt = await openApt(sources, join(scratch, 'apt'), signal)
+  const sets = request.packages.filter((item) => item.suite === suite)
+  const components = sets.flatMap(({ component }) => component ?? [])
+  const apt = await openApt(withComponents(sources, components), join(scratch, 'apt'), signal)
+  // Without the components that only the host asks for: guests find their packages where they always did.
   lock.sources[suite] = sources
   lock.epoch = Math.max(lock.epoch, apt.epoch)
   // Guests with the same packages are asked for once.
   const answers = new Map<string, LockedPackage[]>()
-  for (const set of request.packages.filter((item) => item.suite === suite)) {
+  for (const set of sets) {
     const question = set.packages.join(' ')
     const packages = answers.get(question) ?? (await resolvePackages(apt, set, !set.set.startsWith('tools.')))
     answers.set(question, packages)

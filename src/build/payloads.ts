@@ -17,6 +17,7 @@ import { packLibrary } from '../guests/library.js'
 import { grubConfig } from '../host/grub.js'
 import { hostEntries, packHostRoot } from '../host/root.js'
 import { libraryIndex } from '../plan/plan.js'
+import { hasSecrets } from '../plan/secrets.js'
 import type { GuestPlan, Lock } from '../plan/types.js'
 import { fetchDebs, lockedDebs } from './lock.js'
 import type { ManifestPayload, StickManifest } from './manifest.js'
@@ -121,6 +122,7 @@ function makeHostRoot(making: Making, tree: Done): Promise<Done> {
   return runStage(run, stages.hostRoot, async (scratch, note) => {
     const request = {
       host: plan.host,
+      secrets: making.secrets,
       version: making.builder,
       treeSquashfs: objectPath(tree, 'tree'),
       entries: await hostEntries(plan.host),
@@ -128,7 +130,8 @@ function makeHostRoot(making: Making, tree: Done): Promise<Done> {
     }
     const made = await packHostRoot(request, scratch, tools, readable, options(run, note))
     const { root, kernel, initrd, packages } = made
-    return { files: { root, kernel, initrd, packages }, facts: { ...made.tree } }
+    const files = { root, kernel, initrd, packages }
+    return { files, facts: { ...made.tree }, isPrivate: hasSecrets(making.secrets) }
   })
 }
 

@@ -13,8 +13,10 @@ import { imageVirtualSize } from '../guests/image.js'
 import { hostEntries } from '../host/root.js'
 import { packageRequests } from '../plan/packages.js'
 import { makePlan, type ProfileFiles } from '../plan/plan.js'
+import { type Secrets, secretsDigest } from '../plan/secrets.js'
 import type { Lock, Plan } from '../plan/types.js'
 import type { Profile } from '../profile/profile.gen.js'
+import { readSecret } from '../profile/secrets.js'
 import { validateProfile } from '../profile/validate.js'
 import { answers, type LockRequest, makeLock, readLock, setDigest, writeLock } from './lock.js'
 import type { StageRun } from './stage.js'
@@ -34,6 +36,8 @@ export interface PrepareRequest {
 export interface Prepared {
   profile: Profile
   plan: Plan
+  /** For the host's root alone: nothing that is printed or published is made of them but a stretched digest. */
+  secrets: Secrets
   lock: Lock
   lockFile: string
   /** True when the lock was made now, and written. */
@@ -61,8 +65,9 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const lock = kept ?? (await makeNewLock(path, lockRequest, found !== undefined, run))
   const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
-  const stages = planStages(plan, lock, await inputDigests(plan, lock, builder))
-  return { profile, plan, lock, lockFile: path, lockMade: !kept, stages, builder, warnings }
+  const secrets = await readSecrets(profile, folder)
+  const stages = planStages(plan, lock, await inputDigests(plan, secrets, lock, builder))
+  return { profile, plan, secrets, lock, lockFile: path, lockMade: !kept, stages, builder, warnings }
 }
 
 /** `demo.yaml` has its lock in `demo.lock.json`. */
@@ -123,7 +128,18 @@ async function readProfileFiles(profile: Profile, folder: string): Promise<Profi
   return { folder, sshKeyFiles, virtualSizes }
 }
 
-async function inputDigests(plan: Plan, lock: Lock, version: string) {
+/** Validation has read each of them once, and found nothing wrong. */
+async function readSecrets(profile: Profile, folder: string): Promise<Secrets> {
+  const { admin, network } = profile.host ?? {}
+  const given = admin?.passwordHash
+  const wifi = (network?.wifi ?? []).map(({ passphrase }) => readSecret(passphrase, folder))
+  return {
+    passwordHash: given === undefined ? null : await readSecret(given, folder),
+    wifi: await Promise.all(wifi),
+  }
+}
+
+async function inputDigests(plan: Plan, secrets: Secrets, lock: Lock, version: string) {
   const program: Record<string, Sha256> = {}
   for (const path of PROGRAM) program[path] = (await sha256File(packageFile(path))).sha256
   const guests: Record<string, Sha256> = {}
@@ -138,6 +154,7 @@ async function inputDigests(plan: Plan, lock: Lock, version: string) {
     version,
     hostEntries: await digestEntries(host),
     guestEntries: guests,
+    secrets: secretsDigest(secrets, plan.name),
     mmdebstrap: await mmdebstrapVersion(),
     tools: usesSystemTools() ? 'system' : setDigest(lock, 'tools.pack'),
   }

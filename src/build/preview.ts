@@ -4,6 +4,8 @@
  * The lock is made where there is none, as `build` does: a plan without package versions decides nothing.
  */
 import { KeyvisorError, type Problem } from '../base/errors.js'
+import { type Bytes, KiB } from '../base/units.js'
+import { FIRMWARE } from '../plan/firmware.js'
 import { checkFits, type Layout } from '../plan/layout.js'
 import { type Pc, type Sized, sizeGuests } from '../plan/sizing.js'
 import type { GuestPlan, Plan } from '../plan/types.js'
@@ -30,11 +32,22 @@ export interface PlanReport {
   obstacle: { code: string; message: string; hint: string | null } | null
   /** Every package of the host, with the version that the lock pins. */
   hostPackages: ManifestPackage[]
+  /** The firmware that the profile names, or the default. */
+  firmware: FirmwarePreview[]
   pc: Pc
   guests: GuestPreview[]
   /** In the order in which a build runs them. */
   stages: StagePreview[]
   warnings: Problem[]
+}
+
+export interface FirmwarePreview {
+  name: string
+  /** For people: the hardware that it is for. */
+  title: string
+  packages: string[]
+  /** What its packages take unpacked, by their own account. */
+  installed: Bytes
 }
 
 export interface GuestPreview {
@@ -65,6 +78,7 @@ export async function planReport(request: PlanRequest, run: StageRun): Promise<P
     layout,
     obstacle,
     hostPackages: packagesOf(prepared, 'host'),
+    firmware: firmwarePreviews(prepared),
     pc: request.on,
     guests: guestPreviews(prepared, request.on),
     stages: await Promise.all(
@@ -96,6 +110,20 @@ async function layoutOf(
 
 function packagesOf({ lock }: Prepared, set: string): ManifestPackage[] {
   return lockedSet(lock, set).map(({ name, version, architecture }) => ({ name, version, architecture }))
+}
+
+function firmwarePreviews({ plan, lock }: Prepared): FirmwarePreview[] {
+  const installed = new Map(lockedSet(lock, 'host').map(({ name, stanza }) => [name, installedSize(stanza)]))
+  return plan.host.firmware.map((name) => {
+    const { title, packages } = FIRMWARE[name]
+    const sizes = packages.map((item) => installed.get(item) ?? 0)
+    return { name, title, packages: [...packages], installed: sizes.reduce((sum, size) => sum + size, 0) }
+  })
+}
+
+/** Debian Policy, section 5.6.20: in KiB. */
+function installedSize(stanza: string): Bytes {
+  return Number(/^Installed-Size: (\d+)$/m.exec(stanza)?.[1] ?? 0) * KiB
 }
 
 function guestPreviews(prepared: Prepared, pc: Pc): GuestPreview[] {

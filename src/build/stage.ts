@@ -23,6 +23,8 @@ export interface Stage {
 export interface Made {
   files: Record<string, string>
   facts: Record<string, Json>
+  /** Secrets are in the files: only the builder's user may read them. */
+  isPrivate?: boolean
 }
 
 /** A stage's result, in the store. */
@@ -88,7 +90,9 @@ async function makeResult(
   try {
     const made = await make(scratch, (text) => run.progress({ kind: 'note', stage: name, text }))
     const objects: Record<string, StoredObject> = {}
-    for (const [file, path] of Object.entries(made.files)) objects[file] = await run.store.add(path)
+    for (const [file, path] of Object.entries(made.files)) {
+      objects[file] = await run.store.add(path, undefined, made.isPrivate)
+    }
     await run.store.writeRecord(key, { objects, facts: made.facts })
     return { objects, facts: made.facts }
   } finally {

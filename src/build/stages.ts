@@ -12,6 +12,8 @@ export interface InputDigests {
   program: Record<string, Sha256>
   /** What is laid over the host's tree, the user's files among it. */
   hostEntries: Sha256
+  /** Of the secrets in the host's root: a slow one, since keys are published. Empty where there are none. */
+  secrets: string
   /** Version of Keyvisor, which the host shows. */
   version: string
   /** The same of each guest from Debian packages. */
@@ -58,13 +60,14 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     variant: 'essential',
   })
   const { files: _, kernelArguments, ...hostSettings } = plan.host
-  const hostRoot = stage('root', 1, 'make the host root', {
+  const hostRoot = stage('root', 2, 'make the host root', {
     ...common,
     tree: hostTree.key,
     scripts: [script('src/host/root.sh'), script('src/host/customize.sh')],
     entries: digests.hostEntries,
     version: digests.version,
     settings: hostSettings as unknown as Json,
+    secrets: digests.secrets,
   })
 
   const guestTrees: Record<string, Stage> = {}

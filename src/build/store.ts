@@ -103,9 +103,9 @@ export class Store {
 
   /**
    * Takes a file of this store's scratch as an object, and moves it. With `expected`, other bytes are refused
-   * as `digest-mismatch`.
+   * as `digest-mismatch`. A private one is for its owner's eyes.
    */
-  async add(file: string, expected?: Sha256): Promise<StoredObject> {
+  async add(file: string, expected?: Sha256, isPrivate = false): Promise<StoredObject> {
     const { sha256, size } = await sha256File(file)
     if (expected !== undefined && sha256 !== expected) {
       throw new KeyvisorError('digest-mismatch', `${file} has SHA-256 ${sha256}, not ${expected}`)
@@ -113,7 +113,7 @@ export class Store {
     const path = this.objectPath(sha256)
     await mkdir(dirname(path), { recursive: true })
     await sync(file)
-    await chmod(file, 0o444)
+    await chmod(file, isPrivate ? 0o400 : 0o444)
     await rename(file, path)
     await sync(dirname(path))
     return { path, sha256, size }
@@ -144,10 +144,10 @@ export class Store {
     return join(this.folder, 'trees', key)
   }
 
-  /** A new empty folder, for one stage of one running build; the caller removes it. */
+  /** A new empty folder, for one stage of one running build and nobody else to read; the caller removes it. */
   async scratch(name: string): Promise<string> {
     const folder = await this.scratchPath(name)
-    await mkdir(folder)
+    await mkdir(folder, { mode: 0o700 })
     return folder
   }
 

@@ -21,6 +21,7 @@ export function planText(report: PlanReport, options: PictureOptions): string {
     ...(obstacle ? [`it does not fit: ${obstacle.message}\n  hint: ${obstacle.hint}`] : []),
     firmwareText(report),
     hostText(report, options.width),
+    ...hardwareText(report),
     guestsText(report, options.width),
     stagesText(report.stages),
   ]
@@ -38,6 +39,7 @@ function hostText({ plan, hostPackages }: PlanReport, width: number): string {
   const uplink = host.uplink.kind === 'dhcp' ? 'DHCP' : `${host.uplink.address} via ${host.uplink.gateway}`
   const facts = [
     `Debian ${host.suite}, ${host.locale}, keyboard ${host.keyboard}, ${host.timezone}, network ${uplink}`,
+    ...(host.wifi.length > 0 ? [`Wi-Fi ${host.wifi.map(({ ssid }) => ssid).join(', ')}`] : []),
     `admin ${host.admin.name}, ${loginWords(host.admin)}`,
     ...wrapWords(
       `${hostPackages.length} packages, for these ${host.packages.length}: ${host.packages.join(' ')}`,
@@ -47,10 +49,25 @@ function hostText({ plan, hostPackages }: PlanReport, width: number): string {
   return [`host ${host.hostname}`, ...facts.map((line) => `  ${line}`)].join('\n')
 }
 
-function loginWords({ sshKeys, passwordHash }: PlanReport['plan']['host']['admin']): string {
+/** The firmware that the host has for PCs; nothing where it has none. */
+function hardwareText({ firmware }: PlanReport): string[] {
+  if (firmware.length === 0) return []
+  const total = firmware.reduce((sum, { installed }) => sum + installed, 0)
+  const rows = [
+    ...firmware.map(({ name, installed, title }) => [name, formatBytes(installed), `for ${title}`] as const),
+    ['together', formatBytes(total), 'unpacked'] as const,
+  ]
+  const [names, sizes] = [0, 1].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  const lines = rows.map(
+    ([name, size, words]) => `  ${name.padEnd(names ?? 0)}  ${size.padStart(sizes ?? 0)}  ${words}`,
+  )
+  return [['firmware', ...lines].join('\n')]
+}
+
+function loginWords({ sshKeys, password }: PlanReport['plan']['host']['admin']): string {
   const ways = [
     ...(sshKeys.length > 0 ? [`${sshKeys.length} SSH key${sshKeys.length === 1 ? '' : 's'}`] : []),
-    ...(passwordHash ? ['a password'] : []),
+    ...(password ? ['a password'] : []),
   ]
   return ways.length > 0 ? `with ${ways.join(' and ')}` : 'who cannot log in: no key and no password'
 }

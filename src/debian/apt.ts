@@ -66,6 +66,11 @@ export async function archiveSources(suite: string, mirror: string | undefined):
   return lines
 }
 
+/** The same archives with more of their components (sources.list(5)), each once. */
+export function withComponents(lines: readonly string[], components: readonly string[]): string[] {
+  return [...new Set(components)].reduce((all, name) => all.map((line) => `${line} ${name}`), [...lines])
+}
+
 /** Parses lines in the one-line style of sources.list(5); options in brackets are passed over. */
 export function parseSources(lines: readonly string[]): Source[] {
   return lines.flatMap((line) => {
@@ -178,7 +183,9 @@ function unresolved(request: PackageRequest, cause: KeyvisorError): Error {
   if (cause.code !== 'tool-failed') return cause
   const reasons = [...cause.message.matchAll(/E: (.+)$/gm)].map((match) => match[1])
   const message = `the packages of ${request.set} cannot be found in ${request.suite}: ${reasons.join('; ')}`
-  return new KeyvisorError('package-unknown', message, { hint: 'correct the names under packages', cause })
+  const { component } = request
+  const hint = `correct the names under packages${component ? `; a mirror without ${component} needs host.firmware: []` : ''}`
+  return new KeyvisorError('package-unknown', message, { hint, cause })
 }
 
 /** The identity of a package in a lock: `name_version_architecture`. */

@@ -1,13 +1,13 @@
 # Turns a Debian tree into the host's root. Runs inside the root, as its root user.
 #
-# ADMIN, PASSWORD_HASH, LOCALE, TIMEZONE   from the profile
+# ADMIN, LOCALE, TIMEZONE   from the profile; secrets are files in /run/keyvisor
 # VERSION   of Keyvisor
 # SOURCE_DATE_EPOCH
 
 # The one user; libvirt without a password, as on any workstation with virt-manager.
 getent passwd "$ADMIN" >/dev/null || useradd --create-home --shell /bin/bash --groups sudo,libvirt,kvm,adm "$ADMIN"
-if [ -n "$PASSWORD_HASH" ]; then
-  usermod --password "$PASSWORD_HASH" "$ADMIN"
+if [ -s /run/keyvisor/password ]; then
+  chpasswd --encrypted < /run/keyvisor/password
   printf 'PasswordAuthentication yes\n' > /etc/ssh/sshd_config.d/10-password.conf
 fi
 printf '%s ALL=(ALL) NOPASSWD: ALL\n' "$ADMIN" > /etc/sudoers.d/keyvisor
@@ -15,6 +15,10 @@ chmod 440 /etc/sudoers.d/keyvisor
 printf '%s\n' "$ADMIN" > /usr/lib/keyvisor/admin
 # Dates of accounts count in days since 1970: the build's day, not today.
 chage --lastday $((SOURCE_DATE_EPOCH / 86400)) "$ADMIN"
+
+if [ -s /run/keyvisor/wifi.conf ]; then
+  install -m 600 /run/keyvisor/wifi.conf /etc/wpa_supplicant/keyvisor.conf
+fi
 
 if [ "$LOCALE" != C.UTF-8 ]; then
   localedef --inputfile="${LOCALE%%.*}" --charmap=UTF-8 "$LOCALE"

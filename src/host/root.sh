@@ -1,6 +1,7 @@
 # Turns a packed Debian tree into the host's root. Runs in the namespace of debian/namespace.ts.
 #
-# SCRATCH   folder for the tree; the caller removes it. Inside: overlay.tar, files.tar, customize.sh
+# SCRATCH   folder for the tree; the caller removes it. Inside: overlay.tar, files.tar, customize.sh, and secrets, each
+#           empty where there is none: password (a line of chpasswd(8)), wifi.conf
 # UNPACK    command that unpacks the tree's squashfs to $SCRATCH/root
 # PACK      command that packs $SCRATCH/root into $SCRATCH/root.squashfs
 # and the variables of customize.sh
@@ -11,6 +12,7 @@ tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$root"
 chroot_run() {
   bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL --bind "$root" / --dev /dev --proc /proc \
     --tmpfs /run --tmpfs /tmp --ro-bind "$SCRATCH/files.tar" /run/keyvisor/files.tar \
+    --ro-bind "$SCRATCH/password" /run/keyvisor/password --ro-bind "$SCRATCH/wifi.conf" /run/keyvisor/wifi.conf \
     --ro-bind "$SCRATCH/customize.sh" /run/keyvisor/customize.sh -- "$@"
 }
 chroot_run /bin/sh -eu /run/keyvisor/customize.sh

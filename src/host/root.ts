@@ -4,14 +4,16 @@
  *
  * `overlay/` is laid out as the stick's root; what depends on the profile is written here as text.
  */
-import { copyFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
 import { moduleClosure, overlayEntries, plannedEntries, type TarEntry, writeTar } from '../debian/files.js'
 import { packageFile, runInNamespace } from '../debian/namespace.js'
 import { shellWords } from '../debian/tree.js'
 import { appendHashTree, type HashTree } from '../disk/hash-tree.js'
+import type { Secrets } from '../plan/secrets.js'
 import type { HostPlan, Uplink } from '../plan/types.js'
+import { wifiConfiguration } from './wifi.js'
 
 /** zstd level 3 with 256 KiB blocks: 6 % larger than level 9, in a quarter of its time. */
 const ROOT_SQUASHFS = [
@@ -39,6 +41,7 @@ export interface HostFiles {
 export async function hostEntries(host: HostPlan): Promise<TarEntry[]> {
   return [
     ...(await overlayEntries(packageFile('src/host/overlay'))),
+    ...(host.wifi.length > 0 ? await overlayEntries(packageFile('src/host/overlay-wifi')) : []),
     ...(await stickModules()),
     ...profileEntries(host),
   ]
@@ -87,6 +90,7 @@ export interface HostRequest {
   host: HostPlan
   /** Version of Keyvisor. */
   version: string
+  secrets: Secrets
   /** The packed Debian tree. */
   treeSquashfs: string
   entries: TarEntry[]
@@ -104,6 +108,7 @@ export async function packHostRoot(
   const { host, epoch } = request
   await writeTar(request.entries, epoch, join(scratch, 'overlay.tar'))
   await writeTar(plannedEntries(host.files), epoch, join(scratch, 'files.tar'))
+  await writeSecrets(request, scratch)
   await copyFile(packageFile('src/host/customize.sh'), join(scratch, 'customize.sh'))
   const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
   const root = join(scratch, 'root.squashfs')
@@ -119,7 +124,6 @@ export async function packHostRoot(
       PACK: shellWords(tools.argv({ tool: 'mksquashfs', args: pack, binds, env })),
       VERSION: request.version,
       ADMIN: host.admin.name,
-      PASSWORD_HASH: host.admin.passwordHash,
       LOCALE: host.locale,
       TIMEZONE: host.timezone,
     },
@@ -133,4 +137,17 @@ export async function packHostRoot(
     initrd: join(scratch, 'initrd.img'),
     packages: join(scratch, 'packages'),
   }
+}
+
+/**
+ * Secrets reach the scripts as files that only the builder can read: arguments and environments are everybody's to see
+ * (proc(5)).
+ */
+async function writeSecrets({ host, secrets }: HostRequest, scratch: string): Promise<void> {
+  const { passwordHash, wifi } = secrets
+  // A line of chpasswd(8).
+  const password = passwordHash ? `${host.admin.name}:${passwordHash.reveal()}\n` : ''
+  await writeFile(join(scratch, 'password'), password, { mode: 0o600, flag: 'wx' })
+  const configuration = wifi.length > 0 ? wifiConfiguration(host.wifi, secrets) : ''
+  await writeFile(join(scratch, 'wifi.conf'), configuration, { mode: 0o600, flag: 'wx' })
 }

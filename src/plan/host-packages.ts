@@ -2,7 +2,7 @@
  * The Debian packages that every host has, each with its reason. Recommends are not followed, so what libvirt
  * only recommends is named here. Their dependencies come with them.
  *
- * Left out: firmware for PC hardware, which is in another component of the archive.
+ * Left out: firmware for PC hardware, which is in another component of the archive (firmware.ts).
  */
 
 /** Sorted where they are used, grouped here by why they are needed. */
@@ -34,6 +34,12 @@ export const HOST_PACKAGES: readonly string[] = [
   // A person who logs in. libcap2-bin gives ping its capability.
   ...['openssh-server', 'sudo', 'login', 'less', 'nano', 'iproute2', 'iputils-ping', 'libcap2-bin'],
 ]
+
+/**
+ * What joins Wi-Fi networks. iwd would be 1.8 MB smaller (unpacked), and knows drivers of the newer interface only. The
+ * kernel allows few channels without the database of countries' rules.
+ */
+export const WIFI_PACKAGES = ['wpasupplicant', 'wireless-regdb'] as const
 
 /** What a host needs for settings other than the default ones, by setting. */
 export const SETTING_PACKAGES = {

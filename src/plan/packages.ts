@@ -4,7 +4,8 @@
  * Left out: resolving (`debian/`), and files that are taken from packages one by one.
  */
 import { DEFAULTS, type DebianTree, type Profile } from '../profile/profile.gen.js'
-import { HOST_PACKAGES, SETTING_PACKAGES } from './host-packages.js'
+import { FIRMWARE_COMPONENT, firmwarePackages } from './firmware.js'
+import { HOST_PACKAGES, SETTING_PACKAGES, WIFI_PACKAGES } from './host-packages.js'
 import type { PackageRequest } from './types.js'
 
 /** Suite of the tools trees. */
@@ -54,18 +55,28 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   })
   return [
     { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
-    { set: 'host', suite: profile.host?.suite ?? DEFAULTS.host.suite, packages: hostPackages(profile) },
+    hostRequest(profile),
     ...guests,
   ]
 }
 
-/** The packages asked for on the host, sorted: its own, those that its settings need, and the user's. */
+function hostRequest(profile: Profile): PackageRequest {
+  const { suite, firmware } = { ...DEFAULTS.host, ...profile.host }
+  const request = { set: 'host', suite, packages: hostPackages(profile) }
+  return firmware.length === 0 ? request : { ...request, component: FIRMWARE_COMPONENT }
+}
+
+/** The packages asked for on the host, sorted: its own, those that its settings and the PC need, and the user's. */
 export function hostPackages(profile: Profile): string[] {
   const host = { ...DEFAULTS.host, ...profile.host }
   const settings = (['locale', 'keyboard', 'timezone'] as const).flatMap((setting) =>
     host[setting] === SETTING_PACKAGES[setting].usual ? [] : SETTING_PACKAGES[setting].packages,
   )
-  return sortedSet([...HOST_PACKAGES, ...settings, ...host.packages])
+  const wifi = host.network?.wifi?.length ? WIFI_PACKAGES : []
+  return sortedSet([
+    ...[...HOST_PACKAGES, ...settings, ...wifi],
+    ...[...firmwarePackages(host.firmware), ...host.packages],
+  ])
 }
 
 /** The packages asked for in a Debian guest, sorted: the bootable base and the user's. */

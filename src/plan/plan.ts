@@ -86,6 +86,8 @@ function planHost(profile: Profile, files: ProfileFiles): HostPlan {
     timezone: host.timezone,
     admin: planAdmin(host.admin ?? {}, files),
     uplink: planUplink(profile),
+    wifi: (profile.host?.network?.wifi ?? []).map(({ ssid }) => ({ ssid })),
+    firmware: [...host.firmware],
     packages: hostPackages(profile),
     files: host.files.map((file) => planFile(file, files.folder)),
     // The last console is the one that init writes to: the screen, where a person looks.
@@ -103,7 +105,7 @@ function planAdmin(given: Admin, files: ProfileFiles): HostPlan['admin'] {
   return {
     name: admin.name,
     sshKeys: [...new Set([...admin.sshKeys.map((key) => key.trim()), ...fromFiles])],
-    passwordHash: admin.passwordHash ?? '',
+    password: admin.passwordHash !== undefined,
   }
 }
 

@@ -5,6 +5,7 @@
  * types only and is free of `node:` imports, since the stick reads guest definitions too.
  */
 import type { Bytes } from '../base/units.js'
+import type { HardwareFirmware } from '../profile/profile.gen.js'
 
 export type Firmware = 'bios' | 'uefi' | 'secureboot'
 export type GuestFirmware = 'bios' | 'uefi' | 'uefi-secure'
@@ -33,6 +34,8 @@ export interface PackageRequest {
   suite: string
   /** Sorted names of the packages asked for; their dependencies come with them. */
   packages: string[]
+  /** Component of the archive that they come from beside `main`, where they do. */
+  component?: string
 }
 
 /** Every outside input, pinned. Written beside the profile as `PROFILE.lock.json`. */
@@ -88,8 +91,13 @@ export interface HostPlan {
   locale: string
   keyboard: string
   timezone: string
-  admin: { name: string; sshKeys: string[]; passwordHash: string }
+  /** `password`: whether there is one; its hash is a secret (secrets.ts). */
+  admin: { name: string; sshKeys: string[]; password: boolean }
   uplink: Uplink
+  /** Networks that are joined; their passphrases are secrets (secrets.ts). */
+  wifi: { ssid: string }[]
+  /** Names of firmware.ts, in the profile's order. */
+  firmware: HardwareFirmware[]
   /** Every package asked for, the host's own among them, sorted. */
   packages: string[]
   files: PlannedFile[]

@@ -55,6 +55,8 @@ export const CODES = {
   'private-key': error('A private key is given where a public key belongs.'),
   'reserved-name': error('The admin has the name of an account that every Debian system has.'),
   'unknown-timezone': error('There is no such time zone.'),
+  'long-ssid': error("A Wi-Fi network's name has more than 32 bytes."),
+  'no-wifi-firmware': warning('A Wi-Fi network is named, and no firmware of Wi-Fi cards.'),
   'gateway-outside-subnet': error("The gateway is not in the static address's subnet."),
   // Rules across fields: guests.
   'min-above-max': error('The least is above the most.'),
@@ -72,6 +74,10 @@ export const CODES = {
   'memory-too-small': error("The autostart guests' least memory and the host's do not fit the smallest PC."),
   // Files that the profile names.
   'image-larger-than-stick': warning('The disk in an image can grow larger than the smallest stick.'),
+  'no-variable': error('The environment variable that a secret is to come from is not set.'),
+  'bad-secret': error(
+    'What a file or an environment variable holds is no secret of its kind. Its value is never shown.',
+  ),
   'wrong-format': error('An image file is not in the format that the profile says.'),
 } as const satisfies Record<string, CodeMeaning>
 

@@ -10,6 +10,7 @@ import type { Finding } from './problems.js'
 import type { ImageSource, Profile } from './profile.gen.js'
 import { entries, fileLists, guestsOf, type Placed, type Sound } from './rules/sound.js'
 import { stickBytes } from './rules/stick.js'
+import { type PlacedSecret, secretFinding, secretSources } from './secrets.js'
 import { keysFinding } from './ssh.js'
 import { closest } from './wording.js'
 
@@ -23,12 +24,19 @@ export async function checkFiles(profile: Sound<Profile>, folder: string): Promi
       .flat()
       .map(({ value, path }) => at([...path, 'source'], value.source, regularFile)),
     ...keyFiles.map(({ value, path }) => at(path, value, keyFile)),
+    ...secretSources(profile).map((secret) => secretAt(secret)),
     ...images(profile).map(({ value, path, room }) =>
       at(path, value.image, (file) => image(file, value.format, room)),
     ),
   ]
   const found = await Promise.all(checks)
   return found.flatMap((finding) => (finding ? [finding] : []))
+
+  async function secretAt({ value, path, form }: PlacedSecret) {
+    const unreadable = 'file' in value ? await at([...path, 'file'], value.file, regularFile) : undefined
+    const found = unreadable ?? (await secretFinding(value, form, folder))
+    return found && { path, ...found }
+  }
 
   async function at(
     path: Finding['path'],

@@ -25,6 +25,34 @@ export type Port = number
  */
 export type Serial = string
 /**
+ * A hash as crypt(5) has it.
+ */
+export type PasswordHash = string
+/**
+ * One package of Debian's non-free-firmware, or two that belong together.
+ */
+export type HardwareFirmware =
+  | 'microcode'
+  | 'bnx2'
+  | 'bnx2x'
+  | 'realtek'
+  | 'misc'
+  | 'intel-misc'
+  | 'cavium'
+  | 'myricom'
+  | 'netronome'
+  | 'netxen'
+  | 'qlogic'
+  | 'intel-wifi'
+  | 'atheros'
+  | 'broadcom-wifi'
+  | 'ipw2x00'
+  | 'libertas'
+  | 'mediatek'
+  | 'ti-wifi'
+  | 'zd1211'
+  | 'intel-graphics'
+/**
  * A fixed number of virtual CPUs.
  */
 export type CpuCount = number
@@ -124,6 +152,10 @@ export interface Host {
    */
   network?: HostNetwork
   /**
+   * Firmware that the hardware of PCs needs, from Debian's non-free-firmware. The default is microcode and the wired network cards that do not run without; an empty list takes none. `keyvisor plan` shows the size of each.
+   */
+  firmware?: HardwareFirmware[]
+  /**
    * Debian packages beside those that every host has.
    */
   packages?: Package[]
@@ -153,18 +185,53 @@ export interface Admin {
    */
   sshKeyFiles?: string[]
   /**
-   * Hash of the console password, as crypt(5) has it; `openssl passwd -6` makes one.
+   * Hash of the console password, as crypt(5) has it, or where it is kept; `openssl passwd -6` makes one.
    */
-  passwordHash?: string
+  passwordHash?: PasswordHash | SecretFile | SecretVariable
 }
 /**
  * The host's way to the network of the PC.
  */
 export interface HostNetwork {
   /**
-   * DHCP, or a fixed address, on the wired card of the PC.
+   * DHCP, or a fixed address, on the wired cards of the PC.
    */
   uplink?: 'dhcp' | StaticUplink
+  /**
+   * Wi-Fi networks that the host joins where the PC has a Wi-Fi card, by DHCP; a wire is preferred. Most cards need firmware: name it in `host.firmware`.
+   */
+  wifi?: WifiNetwork[]
+}
+/**
+ * A network with WPA2 or WPA3 and a passphrase.
+ */
+export interface WifiNetwork {
+  /**
+   * Name of the network, at most 32 bytes of UTF-8.
+   */
+  ssid: string
+  /**
+   * Where the passphrase is kept: never in the profile. It has 8 to 63 printable ASCII characters (IEEE 802.11, annex J).
+   */
+  passphrase: SecretFile | SecretVariable
+}
+/**
+ * A secret that is the first and only line of a file.
+ */
+export interface SecretFile {
+  /**
+   * The file, relative to the profile.
+   */
+  file: string
+}
+/**
+ * A secret that is the value of an environment variable of whoever builds.
+ */
+export interface SecretVariable {
+  /**
+   * Name of the variable.
+   */
+  env: string
 }
 /**
  * A fixed address.
@@ -427,9 +494,10 @@ export const DEFAULTS = {
     locale: "C.UTF-8",
     keyboard: "us",
     timezone: "UTC",
+    firmware: ["microcode","bnx2","bnx2x"],
     packages: [],
     files: [],
-  } as Required<Pick<Host, 'suite' | 'locale' | 'keyboard' | 'timezone' | 'packages' | 'files'>>,
+  } as Required<Pick<Host, 'suite' | 'locale' | 'keyboard' | 'timezone' | 'firmware' | 'packages' | 'files'>>,
   admin: {
     name: "admin",
     sshKeys: [],
@@ -437,7 +505,8 @@ export const DEFAULTS = {
   } as Required<Pick<Admin, 'name' | 'sshKeys' | 'sshKeyFiles'>>,
   hostNetwork: {
     uplink: "dhcp",
-  } as Required<Pick<HostNetwork, 'uplink'>>,
+    wifi: [],
+  } as Required<Pick<HostNetwork, 'uplink' | 'wifi'>>,
   staticUplink: {
     dns: [],
   } as Required<Pick<StaticUplink, 'dns'>>,

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs'
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import { parseBytes, SIZE_PATTERN } from '../base/units.js'
 import type { Finding, ProfilePath } from './problems.js'
-import { closest, expected, findingOf, keysOf, kindOf, type Schema, shown, typeHint } from './wording.js'
+import { closest, expected, findingOf, keysOf, kindOf, quoted, type Schema, typeHint } from './wording.js'
 
 /** The schema's own file, beside `src/` and `dist/` alike. */
 export const SCHEMA_FILE = new URL('../../schemas/profile.schema.json', import.meta.url)
@@ -16,7 +16,7 @@ export const SCHEMA_FILE = new URL('../../schemas/profile.schema.json', import.m
 const schema = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')) as Schema
 
 const ajv = new Ajv2020({ allErrors: true, verbose: true, strictRequired: false })
-ajv.addVocabulary(['x-unit', 'x-expects', 'x-default'])
+ajv.addVocabulary(['x-unit', 'x-expects', 'x-default', 'x-secret'])
 // What the pattern alone cannot say: above nothing, and exact as a number. A text of another form is the pattern's.
 ajv.addFormat('size', (text) => !SIZE_PATTERN.test(text) || (parseBytes(text) ?? 0) > 0)
 const validate = ajv.compile(schema)
@@ -73,15 +73,14 @@ function withoutMisspelt(findings: Finding[]): Finding[] {
 function checkUnion(union: ErrorObject, path: ProfilePath): Finding[] {
   const value: unknown = union.data
   const branches = (union.schema as Schema[]).map((branch) => definition(branch))
-  const words = branches.map(expected).join(', or ')
+  const all = `${quoted(value, union.parentSchema as Schema)} is not ${branches.map(expected).join(', or ')}`
   const fitting = branches.filter((branch) => fits(branch, value))
   if (fitting.length === 0) {
     const hint = branches.map((branch) => typeHint(branch, value)).find((text) => text !== undefined)
-    return [{ code: 'wrong-type', path, message: `${shown(value)} is not ${words}`, hint }]
+    return [{ code: 'wrong-type', path, message: all, hint }]
   }
   if (kindOf(value) !== 'object') {
     const findings = checkBranch(union, branches.indexOf(fitting[0] as Schema), path)
-    const all = `${shown(value)} is not ${words}`
     return findings.map((finding) => (finding.code === 'not-one-of' ? { ...finding, message: all } : finding))
   }
   return checkObject(union, branches, value as object, path)

@@ -24,9 +24,11 @@ host:
     name: admin
     # There is no default password. Until one of these is set, nobody can log in, and "keyvisor validate" warns.
     # sshKeyFiles: [id_ed25519.pub]      # relative to this file
-    # passwordHash: '$6$...'             # what "openssl passwd -6" prints
+    # passwordHash: '$6$...'             # what "openssl passwd -6" prints, or {file: PATH}, or {env: VARIABLE}
+  # firmware: [microcode, realtek, intel-wifi]   # what the PCs' hardware needs; "keyvisor plan" shows the sizes
   # network:
   #   uplink: {address: 192.168.1.10/24, gateway: 192.168.1.1, dns: [192.168.1.1]}
+  #   wifi: [{ssid: office, passphrase: {file: office.passphrase}}]
   # packages: [tcpdump]
 
 guests:

@@ -25,6 +25,7 @@ export interface Schema {
   properties?: Record<string, Schema>
   items?: Schema
   'x-expects'?: string
+  'x-secret'?: boolean
 }
 
 export type Kind = 'nothing' | 'list' | 'object' | 'string' | 'number' | 'boolean'
@@ -45,6 +46,11 @@ export function shown(value: unknown): string {
   if (kind === 'list' || kind === 'object') return kind === 'list' ? 'a list' : 'an object'
   const text = JSON.stringify(value)
   return text.length > 60 ? `${text.slice(0, 57)}…"` : text
+}
+
+/** A value as errors quote it: what may be a secret is never shown. */
+export function quoted(value: unknown, schema: Schema): string {
+  return schema['x-secret'] ? 'the value' : shown(value)
 }
 
 /** What a schema allows, in words. */
@@ -133,7 +139,7 @@ function badText(error: ErrorObject): Words {
   const schema = parent(error)
   const isSize = schema.format === 'size'
   const code: Code = isSize ? 'bad-size' : 'bad-pattern'
-  const message = `${shown(error.data)} is not ${expected(schema)}`
+  const message = `${quoted(error.data, schema)} is not ${expected(schema)}`
   return { code, message, hint: isSize ? sizeHint(error.data as string) : undefined }
 }
 

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { canonicalJson, derivedUuid, type Json, sha256, sha256File } from '../../src/base/digests.js'
+import {
+  canonicalJson,
+  derivedUuid,
+  type Json,
+  sha256,
+  sha256File,
+  stretchedDigest,
+} from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { needTool } from '../tools.js'
 
@@ -66,4 +73,12 @@ t.test('words do not run into each other', async (t) => {
   t.not(derivedUuid('ab', 'c'), derivedUuid('a', 'bc'))
   t.not(derivedUuid('a'), derivedUuid('a', ''))
   t.equal(derivedUuid('a', 'b'), derivedUuid('a', 'b'))
+})
+
+t.test("a weak text's digest is OpenSSL's scrypt, with the cost that guessing shall have", async (t) => {
+  if (!needTool(t, 'openssl')) return
+  const options = ['pass:known to all', 'salt:demo', 'n:131072', 'r:8', 'p:1', 'maxmem_bytes:167772160']
+  const args = ['kdf', '-keylen', '32', ...options.flatMap((option) => ['-kdfopt', option]), 'SCRYPT']
+  const { stdout } = await systemTools.run({ tool: 'openssl', args })
+  t.equal(stretchedDigest('known to all', 'demo'), stdout.trim().replaceAll(':', '').toLowerCase())
 })

@@ -47,7 +47,7 @@ function makeParts(folder: string): AssemblyParts {
   writeFileSync(payloads.biosBoot.path, core)
   const bootImage = join(folder, 'boot.img')
   writeFileSync(bootImage, Buffer.alloc(512, 'b'))
-  return { layout: layoutStick(STICK, 'demo', payloads), stick: STICK, bootImage, payloads }
+  return { layout: layoutStick(STICK, 'demo', payloads), stick: STICK, bootImage, payloads, isPrivate: false }
 }
 
 async function at(path: string, offset: number, length: number): Promise<Buffer> {
@@ -141,4 +141,11 @@ t.test('the same parts give the same bytes, and sgdisk takes them', async (t) =>
   const { stdout } = await systemTools.run({ tool: 'sgdisk', args: ['-v', one] })
   t.match(stdout, 'No problems found')
   t.notMatch(stdout, 'Creating new GPT entries')
+})
+
+t.test('an image with secrets is for the eyes of its owner', async (t) => {
+  const folder = t.testdir()
+  const image = join(folder, 'demo.img')
+  await assembleImage({ ...makeParts(folder), isPrivate: true }, image, () => {})
+  t.equal(statSync(image).mode & 0o777, 0o600)
 })

@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Json, sha256 } from '../../src/base/digests.js'
@@ -109,4 +109,16 @@ t.test('two builds that make the same at once both get it', async (t) => {
   const both = await Promise.all([runStage(run, demo, make), runStage(run, demo, make)])
   t.strictSame(both[0], both[1])
   t.ok(await run.store.verified(sha256('bytes'), 5))
+})
+
+t.test('what has secrets in it is for the eyes of its owner, while it is made and after', async (t) => {
+  const run = await freshRun(t)
+  const modes: number[] = []
+  const { make } = work('secret')
+  const done = await runStage(run, demo, async (scratch, note) => {
+    modes.push(statSync(scratch).mode & 0o777)
+    return { ...(await make(scratch, note)), isPrivate: true }
+  })
+  t.strictSame(modes, [0o700])
+  t.equal(statSync(done.objects['disk']?.path as string).mode & 0o777, 0o400)
 })

@@ -60,6 +60,7 @@ const digests: InputDigests = {
     'src/guests/disk.sh': 'p4',
   },
   hostEntries: 'h',
+  secrets: '',
   version: '0.1.0',
   guestEntries: { web: 'g1', twin: 'g2', other: 'g3' },
   mmdebstrap: 'mmdebstrap 1',
@@ -159,6 +160,7 @@ t.test("files and settings of the host change the host's root", async (t) => {
   const expected = ['root', 'esp', 'image']
   changes(t, 'entries', { digests: { hostEntries: 'i' } }, expected)
   changes(t, 'version', { digests: { version: '0.1.1' } }, expected)
+  changes(t, 'secrets', { digests: { secrets: 's' } }, expected)
   changes(
     t,
     'user',
@@ -174,7 +176,7 @@ t.test("files and settings of the host change the host's root", async (t) => {
     'password',
     {
       plan: (plan) => {
-        plan.host.admin.passwordHash = '$6$x'
+        plan.host.admin.password = true
       },
     },
     expected,

@@ -30,6 +30,10 @@ const REPORT: PlanReport = {
   layout: estimateLayout(PLAN.stick, SIZES),
   obstacle: null,
   hostPackages: [{ name: 'sudo', version: '1', architecture: 'amd64' }],
+  firmware: [
+    { name: 'microcode', title: 'processors', packages: ['a', 'b'], installed: 22 * MiB },
+    { name: 'intel-wifi', title: 'Intel Wi-Fi', packages: ['c'], installed: 110 * MiB },
+  ],
   pc: PC,
   guests: PLAN.guests.map((definition) => ({
     definition,
@@ -65,6 +69,19 @@ t.test('the plan', async (t) => {
     'it keeps to the width',
   )
   t.notMatch(planText(REPORT, { ...OPTIONS, ascii: true }), /≈/)
+})
+
+t.test('firmware with its sizes and their sum, and Wi-Fi', async (t) => {
+  const text = planText(REPORT, OPTIONS)
+  const block = [
+    'firmware',
+    '  microcode    22MiB  for processors',
+    '  intel-wifi  110MiB  for Intel Wi-Fi',
+    '  together    132MiB  unpacked',
+  ]
+  t.ok(text.includes(`\n\n${block.join('\n')}\n\n`), text)
+  t.match(text, /^ {2}Wi-Fi Büro$/m)
+  t.notMatch(planText({ ...REPORT, firmware: [] }, OPTIONS), /^firmware$/m)
 })
 
 t.test('a plan that does not fit says so', async (t) => {

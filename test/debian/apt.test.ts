@@ -11,6 +11,7 @@ import {
   packageId,
   parseSources,
   parseStanza,
+  withComponents,
 } from '../../src/debian/apt.js'
 import type { LockedPackage } from '../../src/plan/types.js'
 import { needTools } from '../tools.js'
@@ -83,6 +84,19 @@ t.test('lines of sources.list are read', async (t) => {
     { uri: 'http://archive.example/debian', suite: 'trixie', components: 'main' },
     { uri: 'https://archive.example/security', suite: 'trixie-security', components: 'main contrib' },
   ])
+})
+
+t.test('components are added to every line, once', async (t) => {
+  const lines = [
+    'deb http://archive.example/debian trixie main',
+    'deb http://archive.example/s trixie-s main',
+  ]
+  t.strictSame(withComponents(lines, []), lines)
+  const more = withComponents(lines, ['non-free-firmware', 'contrib', 'non-free-firmware'])
+  t.strictSame(
+    parseSources(more).map(({ components }) => components),
+    ['main non-free-firmware contrib', 'main non-free-firmware contrib'],
+  )
 })
 
 t.test(

@@ -51,6 +51,20 @@ t.test('an uplink by DHCP', async (t) => {
   t.equal(text(entries, '/etc/ssh/authorized_keys/admin'), '', 'no key of anybody')
 })
 
+t.test('what joins Wi-Fi networks comes where there are some, and without their passphrases', async (t) => {
+  const added = async (host: Profile['host']) => {
+    const own = new Set((await hostEntries(planned())).map(({ target }) => target))
+    return (await hostEntries(planned(host))).map(({ target }) => target).filter((target) => !own.has(target))
+  }
+  t.strictSame(await added({ network: { wifi: [] } }), [])
+  const wifi = [{ ssid: 'home', passphrase: { env: 'HOME_WIFI' } }]
+  t.strictSame((await added({ network: { wifi } })).sort(), [
+    '/etc/systemd/network/20-wifi.network',
+    '/etc/systemd/system/keyvisor-wifi@.service',
+    '/etc/udev/rules.d/90-keyvisor-wifi.rules',
+  ])
+})
+
 t.test('the programs of the stick come with all that they import, and no node: among it', async (t) => {
   const modules = (await hostEntries(planned())).filter(({ target }) =>
     target.startsWith('/usr/lib/keyvisor/'),

@@ -55,3 +55,37 @@ t.test('guests with the same packages ask for the same list, images for none', a
   t.strictSame(requests[0]?.packages, requests[1]?.packages)
   t.ok(requests[0]?.packages.includes('jq'))
 })
+
+t.test('firmware comes from a component of its own, for the host alone', async (t) => {
+  const requests = packageRequests({
+    ...minimal,
+    guests: [{ name: 'a', source: { debian: {} } }],
+  })
+  t.strictSame(
+    requests.map(({ set, component }) => [set, component]),
+    [
+      ['tools.pack', undefined],
+      ['host', 'non-free-firmware'],
+      ['guest.a', undefined],
+    ],
+  )
+  const none = packageRequests({ ...minimal, host: { firmware: [] } })
+  t.notOk(none.some(({ component }) => component))
+  const own = request({ ...minimal, host: { firmware: [] } }, 'host')
+  t.notOk(own.some((name) => /firmware|microcode/.test(name)))
+  const named = request({ ...minimal, host: { firmware: ['intel-wifi', 'microcode'] } }, 'host')
+  t.strictSame(
+    named.filter((name) => !own.includes(name)),
+    ['amd64-microcode', 'firmware-iwlwifi', 'intel-microcode'],
+  )
+})
+
+t.test('Wi-Fi brings what joins networks, only where one is named', async (t) => {
+  const wifi = [{ ssid: 'home', passphrase: { env: 'HOME_WIFI' } }]
+  const own = request(minimal, 'host')
+  t.strictSame(request({ ...minimal, host: { network: { wifi: [] } } }, 'host'), own)
+  t.strictSame(
+    request({ ...minimal, host: { network: { wifi } } }, 'host').filter((name) => !own.includes(name)),
+    ['wireless-regdb', 'wpasupplicant'],
+  )
+})

@@ -44,8 +44,10 @@ t.test('a minimal profile gets every default', async (t) => {
   })
   t.equal(plan.epoch, 1_750_000_000)
   t.equal(plan.host.hostname, 'demo')
-  t.strictSame(plan.host.admin, { name: 'admin', sshKeys: [], passwordHash: '' })
+  t.strictSame(plan.host.admin, { name: 'admin', sshKeys: [], password: false })
   t.strictSame(plan.host.uplink, { kind: 'dhcp' })
+  t.strictSame(plan.host.wifi, [])
+  t.strictSame(plan.host.firmware, ['microcode', 'bnx2', 'bnx2x'])
   t.strictSame(plan.guests, [])
 })
 
@@ -80,7 +82,11 @@ function fullProfile(): Profile {
         sshKeyFiles: ['ada.pub'],
         passwordHash: '$6$s$h',
       },
-      network: { uplink: { address: '192.0.2.10/24', gateway: '192.0.2.1' } },
+      firmware: ['microcode', 'intel-wifi'],
+      network: {
+        uplink: { address: '192.0.2.10/24', gateway: '192.0.2.1' },
+        wifi: [{ ssid: 'Büro', passphrase: { file: 'office.passphrase' } }],
+      },
       packages: ['tcpdump'],
       files: [{ source: 'motd', target: '/etc/motd' }],
     },
@@ -122,6 +128,14 @@ t.test('the same profile gives the same plan, and stays as it was', async (t) =>
   t.strictSame(profile, fullProfile())
   t.notOk(Object.isFrozen(profile.host?.admin?.sshKeys))
   t.notOk(Object.isFrozen(profile.guests?.[0]?.ports))
+})
+
+t.test('a plan says that there is a password, and not which', async (t) => {
+  const { admin } = makePlan(fullProfile(), lock, files).host
+  t.strictSame(admin.password, true)
+  t.notMatch(JSON.stringify(admin), '$6$')
+  const elsewhere = { admin: { passwordHash: { env: 'ADMIN_HASH' } } }
+  t.equal(makePlan({ ...minimal, host: elsewhere }, lock, files).host.admin.password, true)
 })
 
 t.test('a plan is frozen to its leaves', async (t) => {

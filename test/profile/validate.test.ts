@@ -58,10 +58,18 @@ t.test('the starter is valid, and says where its schema is', async (t) => {
 
 t.test('the starter is valid with all its examples', async (t) => {
   const key = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
-  const files = { 'id_ed25519.pub': key, 'app.service': '', 'second.qcow2': 'QFI\xfb' }
+  const files = {
+    'id_ed25519.pub': key,
+    'app.service': '',
+    'office.passphrase': 'known to all',
+    'second.qcow2': 'QFI\xfb',
+  }
   const folder = t.testdir({})
   for (const [name, text] of Object.entries(files)) writeFileSync(`${folder}/${name}`, text, 'latin1')
-  const text = starterProfile('schema.json').replace(/^( *)# ((?:[a-zA-Z]+:|- name:|uplink:| ).*)$/gm, '$1$2')
+  const text = starterProfile('schema.json').replace(
+    /^( *)# ((?:[a-zA-Z]+:|- name:|uplink:|wifi:| ).*)$/gm,
+    '$1$2',
+  )
   t.notMatch(text, /^ *# *(stick|packages|files|ports|- name):/m, 'all examples are in use')
   writeFileSync(`${folder}/my.yaml`, text)
   const { problems, loaded } = await validateProfile(`${folder}/my.yaml`, { files: true })

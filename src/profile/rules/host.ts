@@ -3,6 +3,7 @@
  */
 
 import type { Finding } from '../problems.js'
+import type { HardwareFirmware } from '../profile.gen.js'
 import { keyFinding } from '../ssh.js'
 import { closest } from '../wording.js'
 import { entries, type Rule } from './sound.js'
@@ -16,6 +17,7 @@ const RESERVED = new Set(
 )
 
 const ADMIN = ['host', 'admin'] as const
+const WIFI = ['host', 'network', 'wifi'] as const
 
 const reservedName: Rule = function* ({ host }) {
   const name = host?.admin?.name
@@ -82,9 +84,32 @@ const gateway: Rule = function* ({ host }) {
   }
 }
 
+const longSsid: Rule = ({ host }) =>
+  entries(host?.network?.wifi, WIFI).flatMap(({ value: { ssid = '' }, path }): Finding[] => {
+    const length = Buffer.byteLength(ssid)
+    // IEEE 802.11, section 9.4.2.2.
+    if (length <= 32) return []
+    const message = `the network's name has ${length} bytes in UTF-8; the limit is 32`
+    return [{ code: 'long-ssid', path: [...path, 'ssid'], message }]
+  })
+
+/** Names of host.firmware that serve Wi-Fi cards. */
+const WIFI_FIRMWARE = new Set<HardwareFirmware | undefined>([
+  ...(['atheros', 'broadcom-wifi', 'intel-wifi', 'ipw2x00', 'libertas'] as const),
+  ...(['mediatek', 'realtek', 'ti-wifi', 'zd1211'] as const),
+])
+
+const wifiFirmware: Rule = function* ({ host }) {
+  const networks = host?.network?.wifi ?? []
+  if (networks.length === 0 || host?.firmware?.some((name) => WIFI_FIRMWARE.has(name))) return
+  const message = 'the host has no firmware for Wi-Fi cards, and most do not work without'
+  const hint = `add what the PC's card needs to host.firmware: ${[...WIFI_FIRMWARE].join(', ')}`
+  yield { code: 'no-wifi-firmware', path: WIFI, message, hint }
+}
+
 /** A dotted address as a signed 32-bit number, as JavaScript's bit operators have it. */
 function ipv4(address: string): number {
   return address.split('.').reduce((value, part) => (value << 8) | Number(part), 0)
 }
 
-export const hostRules: Rule[] = [reservedName, sshKeys, noLogin, timezone, gateway]
+export const hostRules: Rule[] = [reservedName, sshKeys, noLogin, timezone, gateway, longSsid, wifiFirmware]
