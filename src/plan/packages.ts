@@ -4,7 +4,7 @@
  * Left out: resolving (`debian/`), and files that are taken from packages one by one.
  */
 import { DEFAULTS, type DebianTree, type Profile } from '../profile/profile.gen.js'
-import { HOST_PACKAGES, SETTING_PACKAGES } from './host-packages.js'
+import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES } from './host-packages.js'
 import type { PackageRequest } from './types.js'
 
 /** Suite of the tools trees. */
@@ -59,13 +59,14 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   ]
 }
 
-/** The packages asked for on the host, sorted: its own, those that its settings need, and the user's. */
+/** The packages asked for on the host, sorted: its own, those that its settings and guests need, and the user's. */
 export function hostPackages(profile: Profile): string[] {
   const host = { ...DEFAULTS.host, ...profile.host }
   const settings = (['locale', 'keyboard', 'timezone'] as const).flatMap((setting) =>
     host[setting] === SETTING_PACKAGES[setting].usual ? [] : SETTING_PACKAGES[setting].packages,
   )
-  return sortedSet([...HOST_PACKAGES, ...settings, ...host.packages])
+  const shares = profile.guests?.some((guest) => guest.shares?.length) ? SHARE_PACKAGES : []
+  return sortedSet([...HOST_PACKAGES, ...settings, ...shares, ...host.packages])
 }
 
 /** The packages asked for in a Debian guest, sorted: the bootable base and the user's. */

@@ -19,7 +19,7 @@ export interface GuestLine {
 export interface Banner {
   name: string
   version: string
-  /** Network cards of the PC. agetty puts their addresses in, and shows the banner anew when one changes. */
+  /** Network cards of the PC, or the bridge that they are in. agetty puts their addresses in, and shows the banner anew when one changes. */
   cards: string[]
   admin: Admin
   host?: HostEvent
@@ -47,10 +47,18 @@ export function firstBanner(machine: Machine, name: string, guests: readonly Lib
   }
 }
 
-/** Cards that are hardware: those of /proc/net/dev that have a device behind them. */
+/** As `host/network.ts` writes it. Not asked of the kernel: at this moment the bridge may not be there yet. */
+const BRIDGE = '/etc/systemd/network/10-bridge.netdev'
+
+/** Cards that are hardware: those of /proc/net/dev that have a device behind them. The wired ones may be bridged. */
 function networkCards(machine: Machine): string[] {
   const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
-  return names.map((name) => name.trim()).filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+  const cards = names
+    .map((name) => name.trim())
+    .filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+  const bridge = /^Name=(.*)$/m.exec(machine.readFile(BRIDGE) ?? '')?.[1]
+  const others = cards.filter((name) => !/^(en|eth)/.test(name))
+  return bridge === undefined || others.length === cards.length ? cards : [bridge, ...others]
 }
 
 /** The first account that is a person's: useradd(8) gives it 1000. */
@@ -110,8 +118,8 @@ function pcText(host: HostEvent): string {
 
 function guestText(guest: GuestLine): string {
   const ports = guest.ports.map((port) => `port ${port.host}`).join(', ')
-  const note = guest.state === 'ready' ? ports : guest.reason
-  return `${guest.name}: ${guest.state}${note && ` (${note})`}`
+  const notes = [guest.state === 'ready' ? ports : guest.reason, guest.event?.note].filter(Boolean)
+  return `${guest.name}: ${guest.state}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`
 }
 
 function logIn(admin: Admin): string[] {

@@ -36,6 +36,23 @@ t.test("the user's packages and those of the settings come with the host's own",
   t.strictSame(added, ['locales', 'tcpdump', 'tzdata'])
 })
 
+t.test('what shares folders comes with the first guest that has one', async (t) => {
+  const source = { image: 'a.qcow2', format: 'qcow2' } as const
+  const host = (shares: { name: string }[]) =>
+    request(
+      {
+        ...minimal,
+        guests: [
+          { name: 'a', source },
+          { name: 'b', source, shares },
+        ],
+      },
+      'host',
+    )
+  t.notOk(host([]).includes('virtiofsd'))
+  t.strictSame(host([{ name: 'exchange' }]), [...host([]), 'virtiofsd'].sort())
+})
+
 t.test('guests with the same packages ask for the same list, images for none', async (t) => {
   const requests = packageRequests({
     ...minimal,
