@@ -3,7 +3,7 @@
  *
  * Left out: resolving (`debian/`), and files that are taken from packages one by one.
  */
-import { DEFAULTS, type DebianTree, type Profile } from '../profile/profile.gen.js'
+import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../profile/profile.gen.js'
 import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES } from './host-packages.js'
 import type { PackageRequest } from './types.js'
 
@@ -39,8 +39,11 @@ export const LAB_PACKAGES: PackageRequest = {
 /** The least with which a Debian guest starts, has network and a console. zstd packs its initrd. */
 const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
-  ...['linux-image-cloud-amd64', 'initramfs-tools', 'zstd'],
+  ...['initramfs-tools', 'zstd'],
 ]
+
+/** Small and quick; but it is built without USB (CONFIG_USB_SUPPORT), which has its guest take the full one. */
+const GUEST_KERNEL = { usual: 'linux-image-cloud-amd64', usb: 'linux-image-amd64' }
 
 /**
  * Every set that the profile needs: the tools, the host, and a tree for each Debian guest. Guests with the same
@@ -50,7 +53,7 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   const guests = (profile.guests ?? []).flatMap((guest): PackageRequest[] => {
     if (!('debian' in guest.source)) return []
     const suite = guest.source.debian.suite ?? DEFAULTS.debianTree.suite
-    return [{ set: `guest.${guest.name}`, suite, packages: guestPackages(guest.source.debian) }]
+    return [{ set: `guest.${guest.name}`, suite, packages: guestPackages(guest.source.debian, guest.usb) }]
   })
   return [
     { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
@@ -69,9 +72,10 @@ export function hostPackages(profile: Profile): string[] {
   return sortedSet([...HOST_PACKAGES, ...settings, ...shares, ...host.packages])
 }
 
-/** The packages asked for in a Debian guest, sorted: the bootable base and the user's. */
-export function guestPackages(tree: DebianTree): string[] {
-  return sortedSet([...GUEST_PACKAGES, ...(tree.packages ?? [])])
+/** The packages asked for in a Debian guest, sorted: the bootable base, a kernel for its devices, and the user's. */
+export function guestPackages(tree: DebianTree, usb: readonly UsbDevice[] = []): string[] {
+  const kernel = usb.length > 0 ? GUEST_KERNEL.usb : GUEST_KERNEL.usual
+  return sortedSet([...GUEST_PACKAGES, kernel, ...(tree.packages ?? [])])
 }
 
 /** By code unit: a locale must not change a key. */

@@ -223,7 +223,7 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
       kind: 'debian',
       suite: tree.suite,
       sources: lock.sources[tree.suite] ?? [],
-      packages: guestPackages(tree),
+      packages: guestPackages(tree, guest.usb),
       files: tree.files.map((file) => planFile(file, files.folder)),
       units: [...tree.units],
       size: bytes(tree.size),

@@ -259,7 +259,7 @@ export interface Guest {
    */
   ports?: PortForward[]
   /**
-   * USB devices of the PC that the guest gets when it starts. One that is not there is left out; of several with the same ids none can be chosen, and the guest does not start.
+   * USB devices of the PC that the guest gets when it starts. One that is not there is left out; of several with the same ids none can be chosen, and the guest does not start. A guest built from Debian packages has the full kernel then, since the small one knows no USB.
    *
    * @maxItems 8
    */

@@ -53,6 +53,15 @@ t.test('what shares folders comes with the first guest that has one', async (t) 
   t.strictSame(host([{ name: 'exchange' }]), [...host([]), 'virtiofsd'].sort())
 })
 
+t.test('a Debian guest with USB devices has a kernel that knows USB, and one kernel only', async (t) => {
+  const kernels = (usb: { vendor: string; product: string }[]) => {
+    const profile: Profile = { ...minimal, guests: [{ name: 'a', source: { debian: {} }, usb }] }
+    return request(profile, 'guest.a').filter((name) => name.startsWith('linux-image'))
+  }
+  t.strictSame(kernels([]), ['linux-image-cloud-amd64'])
+  t.strictSame(kernels([{ vendor: '046d', product: 'c52b' }]), ['linux-image-amd64'])
+})
+
 t.test('guests with the same packages ask for the same list, images for none', async (t) => {
   const requests = packageRequests({
     ...minimal,

@@ -207,6 +207,12 @@ t.test('the host has a bridge where it is asked for', async (t) => {
   t.equal(bridge({ bridge: true }), 'br0')
 })
 
+t.test('plan and package requests agree on the kernel of a guest with USB devices', async (t) => {
+  const web: Guest = { ...debian, usb: [{ vendor: '046d', product: 'c52b' }] }
+  const asked = packageRequests({ ...minimal, guests: [web] }).find((request) => request.set === 'guest.a')
+  t.match(planned(web).source, { kind: 'debian', packages: asked?.packages })
+})
+
 t.test('an image that the lock does not know is our bug', async (t) => {
   t.throws(() => planned({ ...box, name: 'other' }), /^BUG: the lock has no image for guest other/)
 })
