@@ -81,7 +81,7 @@ function typeWords(field) {
 function scalarWords(field) {
   if (field.enum) return field.enum.map((value) => `\`${value}\``).join(', ')
   if ('const' in field) return `\`${field.const}\``
-  if (field.format === 'size') return 'size'
+  if (field.format === 'size') return field.title.toLowerCase()
   if (field.minimum !== undefined) return `whole number, ${field.minimum} to ${field.maximum}`
   return field['x-expects'] ?? 'text'
 }

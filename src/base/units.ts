@@ -32,6 +32,12 @@ export function parseBytes(text: string): Bytes | undefined {
   return Number.isSafeInteger(value) ? value : undefined
 }
 
+/** Parses a share such as `50%`, from 1 to 100; undefined for any other text. */
+export function parsePercent(text: string): number | undefined {
+  const match = /^([1-9][0-9]?|100)%$/.exec(text)
+  return match ? Number(match[1]) : undefined
+}
+
 /** The shortest exact or one-decimal form that a person reads: `512MiB`, `1.5GiB`, `731B`. */
 export function formatBytes(bytes: Bytes): string {
   for (const name of NAMES) {

@@ -37,8 +37,9 @@ function firmwareText({ plan, lock }: PlanReport): string {
 function hostText({ plan, hostPackages }: PlanReport, width: number): string {
   const { host } = plan
   const uplink = host.uplink.kind === 'dhcp' ? 'DHCP' : `${host.uplink.address} via ${host.uplink.gateway}`
+  const network = host.bridge === null ? uplink : `${uplink}, bridge ${host.bridge}`
   const facts = [
-    `Debian ${host.suite}, ${host.locale}, keyboard ${host.keyboard}, ${host.timezone}, network ${uplink}`,
+    `Debian ${host.suite}, ${host.locale}, keyboard ${host.keyboard}, ${host.timezone}, network ${network}`,
     ...(host.wifi.length > 0 ? [`Wi-Fi ${host.wifi.map(({ ssid }) => ssid).join(', ')}`] : []),
     `admin ${host.admin.name}, ${loginWords(host.admin)}`,
     ...wrapWords(
@@ -80,18 +81,20 @@ function guestsText({ guests, pc }: PlanReport, width: number): string {
 }
 
 function guestText({ definition, packages, sized }: GuestPreview, pc: Pc, width: number): string {
-  const { name, uuid, machine, firmware, cpus, memory, disk, disks, nics, ports } = definition
+  const { name, uuid, machine, firmware, cpus, memory, disk, disks, nics, ports, usb, shares } = definition
   const rows: [string, string][] = [
     ['source', sourceWords(definition.source, packages.length)],
     ['machine', `${machine}, ${firmware}, UUID ${uuid}`],
     ['CPUs', range(cpus.min, cpus.max, String)],
-    ['memory', range(memory.min, memory.max, formatBytes)],
+    ['memory', range(memory.min, memory.max, amountWords)],
     ['disks', [disk, ...disks].map(({ size }) => formatBytes(size)).join(', ')],
-    ['network', nics.map((nic) => `${nic.address} on ${nic.network}, ${nic.mac}`).join('; ') || 'none'],
+    ['network', nics.map(nicWords).join('; ') || 'none'],
     ...ports.map((port): [string, string] => [
       'port',
       `${port.host} of the stick leads to its ${port.guest}`,
     ]),
+    ...usb.map(({ vendor, product }): [string, string] => ['USB', `${vendor}:${product}, where it is there`]),
+    ...shares.map((share): [string, string] => ['shares', `/data/shares/${share.name}`]),
     ['starts', startWords(definition)],
     [pcWords(pc), sizedWords(sized)],
   ]
@@ -109,7 +112,17 @@ function sourceWords(source: GuestPreview['definition']['source'], packages: num
   return `Debian ${source.suite}, ${packages} packages, for these: ${source.packages.join(' ')}`
 }
 
-function range(min: number, max: number, words: (value: number) => string): string {
+function amountWords(amount: GuestPreview['definition']['memory']['max']): string {
+  return typeof amount === 'number' ? formatBytes(amount) : `${amount.percent}% of the PC's`
+}
+
+function nicWords(nic: GuestPreview['definition']['nics'][number]): string {
+  return nic.address === null
+    ? `bridge ${nic.bridge}, ${nic.mac}`
+    : `${nic.address} on ${nic.network}, ${nic.mac}`
+}
+
+function range<T>(min: T, max: T, words: (value: T) => string): string {
   return min === max ? words(min) : `${words(min)} to ${words(max)}`
 }
 

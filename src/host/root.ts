@@ -12,7 +12,8 @@ import { packageFile, runInNamespace } from '../debian/namespace.js'
 import { shellWords } from '../debian/tree.js'
 import { appendHashTree, type HashTree } from '../disk/hash-tree.js'
 import type { Secrets } from '../plan/secrets.js'
-import type { HostPlan, Uplink } from '../plan/types.js'
+import type { HostPlan } from '../plan/types.js'
+import { networkFiles } from './network.js'
 import { wifiConfiguration } from './wifi.js'
 
 /** zstd level 3 with 256 KiB blocks: 6 % larger than level 9, in a quarter of its time. */
@@ -73,17 +74,9 @@ function profileEntries(host: HostPlan): TarEntry[] {
     text('/etc/locale.conf', `LANG=${host.locale}\n`),
     text('/etc/default/locale', `LANG=${host.locale}\n`),
     text('/etc/default/keyboard', `XKBMODEL=pc105\nXKBLAYOUT=${host.keyboard}\nBACKSPACE=guess\n`),
-    text('/etc/systemd/network/10-uplink.network', uplinkConfiguration(host.uplink)),
+    ...Object.entries(networkFiles(host)).map(([name, lines]) => text(`/etc/systemd/network/${name}`, lines)),
     text(`/etc/ssh/authorized_keys/${host.admin.name}`, host.admin.sshKeys.map((key) => `${key}\n`).join('')),
   ]
-}
-
-/** systemd.network(5): every wired card of the PC is an uplink; guests' bridges and taps are libvirt's. */
-function uplinkConfiguration(uplink: Uplink): string {
-  const match = '[Match]\nName=en* eth*\n\n[Network]\n'
-  if (uplink.kind === 'dhcp') return `${match}DHCP=yes\nIPv6AcceptRA=yes\n\n[DHCPv4]\nUseDomains=yes\n`
-  const dns = uplink.dns.map((address) => `DNS=${address}\n`).join('')
-  return `${match}Address=${uplink.address}\nGateway=${uplink.gateway}\n${dns}`
 }
 
 export interface HostRequest {

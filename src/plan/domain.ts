@@ -2,31 +2,21 @@
  * Domains: a guest's libvirt domain, its adaptation to the PC of the day, and the network that guests are on.
  *
  * Free of `node:` imports: the stick runs this file under qjs, the builder shows what it writes.
- * Left out: firewall rules (`firewall.ts`), Windows' Hyper-V set, devices of the PC.
+ * Left out: the devices (`domain-devices.ts`), firewall rules (`firewall.ts`), Windows' Hyper-V set.
  *
  * Spec: libvirt's domain and network XML formats (libvirt.org/formatdomain.html, formatnetwork.html).
  *
- * Whatever a guest's system may remember of its hardware is fixed: UUID, MACs, serials, machine type, and the PCI
- * address of every device. Devices are plugged into bus 0 directly, so that one table serves q35 and i440fx.
+ * Whatever a guest's system may remember of its hardware is fixed: UUID, MACs, serials, machine type, and the places
+ * of its devices.
  */
-import { KiB } from '../base/units.js'
+import { KiB, MiB } from '../base/units.js'
+import { type DomainPaths, devices } from './domain-devices.js'
 import type { Sized } from './sizing.js'
 import type { Accelerator, GuestDefinition, GuestNetwork, LibraryGuest } from './types.js'
+import { text } from './xml.js'
 
 /** Namespace of the element that a domain's metadata carries. */
 export const DOMAIN_NAMESPACE = 'urn:keyvisor:guest:1'
-
-/** Where the files of a guest are on the stick. */
-export interface DomainPaths {
-  /** Folder of the overlay and the empty disks, on the data partition. */
-  folder: string
-  disk: string
-  disks: string[]
-  /** UEFI variables. libvirt makes the file from its template, and its AppArmor profile, when the guest starts. */
-  nvram: string
-  /** What the guest writes to its first serial port. virtlogd writes it, begins anew at each start, caps its size. */
-  console: string
-}
 
 export function domainPaths(guest: GuestDefinition): DomainPaths {
   const folder = `/data/guests/${guest.name}`
@@ -36,20 +26,9 @@ export function domainPaths(guest: GuestDefinition): DomainPaths {
     disks: guest.disks.map((_, index) => `${folder}/disk-${index + 1}.qcow2`),
     nvram: `/var/lib/libvirt/qemu/nvram/${guest.name}_VARS.fd`,
     console: `/var/log/keyvisor/${guest.name}.console.log`,
+    shares: guest.shares.map((share) => `/data/shares/${share.name}`),
   }
 }
-
-/**
- * PCI slots of bus 0. 0x00 is the host bridge, 0x01 the PIIX3 of i440fx, 0x1f the ICH9 of q35. NICs and disks have
- * a slot each from their first on: {@link MOST_NICS} and {@link MOST_DISKS} follow from that.
- */
-const SLOT = { video: 2, ports: 3, usb: 4, serial: 5, rng: 6, balloon: 7, tablet: 8, nic: 9, disk: 0x11 }
-const PIIX3 = 1
-const ICH9 = 0x1f
-
-export const MOST_NICS = SLOT.disk - SLOT.nic
-/** The disk with the base among them. */
-export const MOST_DISKS = ICH9 - SLOT.disk
 
 /** The libvirt domain of a guest on a PC. `sized` is the guest's own. */
 export function domainXml(
@@ -63,7 +42,7 @@ export function domainXml(
   <metadata>
     <keyvisor:guest xmlns:keyvisor='${DOMAIN_NAMESPACE}' definition='${text(guest.definition)}' base='${text(guest.base.sha256)}'/>
   </metadata>
-${memory(sized)}
+${memory(sized)}${sharedMemory(guest)}
   ${vcpu(guest.cpus.max, sized.cpus)}
 ${system(guest)}
 ${firmware(guest, paths)}
@@ -95,6 +74,16 @@ function domainType(accelerator: Accelerator): string {
 function memory(sized: Sized): string {
   const size = Math.floor(sized.memory / KiB)
   return `  <memory unit='KiB'>${size}</memory>\n  <currentMemory unit='KiB'>${size}</currentMemory>`
+}
+
+/** What virtiofsd needs, which reads and writes the guest's memory itself; guests without shared folders do without. */
+function sharedMemory(guest: GuestDefinition): string {
+  if (guest.shares.length === 0) return ''
+  return `
+  <memoryBacking>
+    <source type='memfd'/>
+    <access mode='shared'/>
+  </memoryBacking>`
 }
 
 /** The guest always has the sockets and cores of its most CPUs; what differs is how many are plugged in. */
@@ -158,132 +147,6 @@ function features(guest: GuestDefinition): string {
   return `  <features>\n    <acpi/>\n    <apic/>\n    <vmport state='off'/>${smm}\n  </features>`
 }
 
-function devices(guest: GuestDefinition, paths: DomainPaths): string[] {
-  return [
-    `    <emulator>/usr/bin/qemu-system-x86_64</emulator>`,
-    disk(paths.disk, guest.disk.serial, 0, guest),
-    ...guest.disks.map(({ serial }, index) => disk(paths.disks[index] ?? '', serial, index + 1, guest)),
-    ...controllers(guest),
-    ...guest.nics.map(nic),
-    consoleDevices(paths),
-    personDevices(),
-    ...(guest.firmware === 'uefi-secure' ? [TPM] : []),
-    `    <memballoon model='virtio' freePageReporting='on'>
-      ${pci(SLOT.balloon)}
-    </memballoon>
-    <rng model='virtio'>
-      <backend model='random'>/dev/urandom</backend>
-      ${pci(SLOT.rng)}
-    </rng>`,
-  ]
-}
-
-/**
- * cache=none: what a guest has flushed is on the stick, and its pages are not kept twice. io=threads, since a
- * stick is slow enough for native AIO to block. A transient disk forgets at each start what was written to it.
- */
-function disk(path: string, serial: string, index: number, guest: GuestDefinition): string {
-  const extra = [
-    ...(index === 0 ? [`<boot order='1'/>`] : []),
-    ...(guest.changes === 'discard' ? ['<transient/>'] : []),
-    `<serial>${text(serial)}</serial>`,
-    pci(SLOT.disk + index),
-  ]
-  return `    <disk type='file' device='disk'>
-      <driver name='qemu' type='qcow2' cache='none' io='threads' discard='unmap'/>
-      <source file='${text(path)}'/>
-      <target dev='vd${String.fromCharCode(97 + index)}' bus='virtio'/>
-      ${extra.join('\n      ')}
-    </disk>`
-}
-
-/** The two empty ports of q35 take what a user plugs in while the guest runs. */
-function controllers(guest: GuestDefinition): string[] {
-  const common = [
-    controller('usb', 0, 'qemu-xhci', pci(SLOT.usb)),
-    controller('virtio-serial', 0, '', pci(SLOT.serial)),
-  ]
-  if (!isQ35(guest)) {
-    return [...common, controller('pci', 0, 'pci-root', ''), controller('ide', 0, '', pci(PIIX3, 1))]
-  }
-  return [
-    ...common,
-    controller('pci', 0, 'pcie-root', ''),
-    controller(
-      'pci',
-      1,
-      'pcie-root-port',
-      `<target chassis='1' port='0x18'/>\n      ${pci(SLOT.ports, 0, true)}`,
-    ),
-    controller('pci', 2, 'pcie-root-port', `<target chassis='2' port='0x19'/>\n      ${pci(SLOT.ports, 1)}`),
-    controller('sata', 0, '', pci(ICH9, 2)),
-  ]
-}
-
-function isQ35(guest: GuestDefinition): boolean {
-  return guest.machine.includes('q35')
-}
-
-function controller(type: string, index: number, model: string, inside: string): string {
-  const open = `    <controller type='${type}' index='${index}'${model && ` model='${model}'`}`
-  return inside ? `${open}>\n      ${inside}\n    </controller>` : `${open}/>`
-}
-
-/** No option ROM: nobody on this network serves a network start, and looking for one costs seconds. */
-function nic(card: GuestDefinition['nics'][number], index: number): string {
-  return `    <interface type='network'>
-      <mac address='${text(card.mac)}'/>
-      <source network='${text(card.network)}'/>
-      <model type='virtio'/>
-      <rom enabled='no'/>
-      ${pci(SLOT.nic + index)}
-    </interface>`
-}
-
-/** The first serial port with its log, and the guest agent's channel. */
-function consoleDevices(paths: DomainPaths): string {
-  return `    <serial type='pty'>
-      <log file='${text(paths.console)}' append='off'/>
-      <target type='isa-serial' port='0'>
-        <model name='isa-serial'/>
-      </target>
-    </serial>
-    <channel type='unix'>
-      <target type='virtio' name='org.qemu.guest_agent.0'/>
-      <address type='virtio-serial' controller='0' bus='0' port='1'/>
-    </channel>`
-}
-
-/** A screen that only the host itself can reach. The virtio tablet costs nothing while nobody moves it. */
-function personDevices(): string {
-  return `    <input type='tablet' bus='virtio'>
-      ${pci(SLOT.tablet)}
-    </input>
-    <graphics type='vnc' autoport='yes' listen='127.0.0.1'/>
-    <video>
-      <model type='vga' vram='16384' heads='1' primary='yes'/>
-      ${pci(SLOT.video)}
-    </video>`
-}
-
-const TPM = `    <tpm model='tpm-crb'>
-      <backend type='emulator' version='2.0'/>
-    </tpm>`
-
-function pci(slot: number, fn = 0, multifunction = false): string {
-  const place = `domain='0x0000' bus='0x00' slot='0x${hex(slot)}' function='0x${fn}'`
-  return `<address type='pci' ${place}${multifunction ? ` multifunction='on'` : ''}/>`
-}
-
-function hex(value: number): string {
-  return value.toString(16).padStart(2, '0')
-}
-
-/** Text and attribute values of XML 1.0 (section 2.4). */
-function text(value: string): string {
-  return value.replace(/[&<>'"]/g, (character) => `&#${character.charCodeAt(0)};`)
-}
-
 /**
  * Fits an existing domain to the PC of the day. Only memory, the number of CPUs, accelerator and, when the
  * accelerator changes, CPU model are touched: everything else is the user's. The topology stays as it is.
@@ -304,6 +167,19 @@ export function adaptDomain(xml: string, sized: Sized): string {
     'cpu',
     (old) => `  ${cpu(sized.accelerator, /<topology [^>]*>/.exec(old)?.[0] ?? '')}`,
   )(adapted.replace(/^<domain type='[^']*'/, `<domain type='${type}'`))
+}
+
+/** Digest of the definition that a printed domain was made from; undefined when it was not made by us. */
+export function definitionOf(xml: string): string | undefined {
+  const element = new RegExp(`<keyvisor:guest (?=[^>]*['"]${DOMAIN_NAMESPACE}['"])[^>]*`).exec(xml)?.[0]
+  return / definition=['"]([^'"]*)['"]/.exec(element ?? '')?.[1]
+}
+
+/** Whether two printed domains differ at most in what {@link adaptDomain} changes. Throws as that does. */
+export function sameDomain(xml: string, other: string): boolean {
+  const accelerator = xml.startsWith(`<domain type='kvm'`) ? 'kvm' : 'tcg'
+  const alike: Sized = { name: '', start: true, reason: '', memory: MiB, cpus: 1, accelerator }
+  return adaptDomain(xml, alike) === adaptDomain(other, alike)
 }
 
 /** Replaces the one child of the domain that has this name. Deeper elements are indented by more than two. */
@@ -328,7 +204,7 @@ function adaptVcpu(old: string, cpus: number): string {
 export function networkXml(network: GuestNetwork, guests: readonly GuestDefinition[]): string {
   const hosts = guests.flatMap((guest) =>
     guest.nics
-      .filter((card) => card.network === network.name)
+      .filter((card) => card.address !== null)
       .map((card, index) => dhcpHost(card, index === 0 ? guest.name : `${guest.name}-${index + 1}`)),
   )
   return `<network>
@@ -345,6 +221,6 @@ ${hosts.map((host) => `      ${host}\n`).join('')}    </dhcp>
 `
 }
 
-function dhcpHost(card: GuestDefinition['nics'][number], name: string): string {
+function dhcpHost(card: { mac: string; address: string }, name: string): string {
   return `<host mac='${text(card.mac)}' name='${text(name)}' ip='${text(card.address)}'/>`
 }

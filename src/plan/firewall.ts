@@ -3,7 +3,9 @@
  *
  * Free of `node:` imports: the stick runs this file under qjs and gives the result to `nft -f`.
  * Left out: rules of the user's own, which belong in a table of another name; IPv6 for guests, whose network has
- * none: the forward chain drops it.
+ * none: the forward chain drops it. What passes from port to port of the host's own bridge is not routed, and so not
+ * seen here (unless somebody loads br_netfilter, which nothing on the host does). Guests on that bridge are to these
+ * rules as any other machine of the PC's network: they reach SSH and the declared ports, nothing else of host and guests.
  *
  * Spec: nft(8). Loading the text again replaces the table in one transaction.
  */
@@ -48,10 +50,15 @@ ${forwards(bridge, guests).join('')}  }
 `
 }
 
+/** A guest's address on the guests' network, where its ports lead: that of its first card there. */
+export function addressOf(guest: GuestDefinition): string | undefined {
+  return guest.nics.find((card) => card.address !== null)?.address ?? undefined
+}
+
 /** One rule for each port that a guest with a network card has forwarded. */
 function forwards(bridge: string, guests: readonly GuestDefinition[]): string[] {
   return guests.flatMap((guest) => {
-    const address = guest.nics[0]?.address
+    const address = addressOf(guest)
     if (address === undefined) return []
     return guest.ports.map(
       (port) =>

@@ -47,3 +47,6 @@ export const SETTING_PACKAGES = {
   keyboard: { usual: 'us', packages: ['console-setup', 'keyboard-configuration'] },
   timezone: { usual: 'UTC', packages: ['tzdata'] },
 } as const
+
+/** What a host needs whose guests have shared folders. */
+export const SHARE_PACKAGES: readonly string[] = ['virtiofsd']

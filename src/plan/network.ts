@@ -44,7 +44,7 @@ export function placeNetwork<G extends GuestDefinition>(
     },
     guests: guests.map((guest) => ({
       ...guest,
-      nics: guest.nics.map((nic) => ({ ...nic, address: move(nic.address) })),
+      nics: guest.nics.map((nic) => ({ ...nic, address: nic.address && move(nic.address) })),
     })),
   }
 }

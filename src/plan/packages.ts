@@ -3,9 +3,9 @@
  *
  * Left out: resolving (`debian/`), and files that are taken from packages one by one.
  */
-import { DEFAULTS, type DebianTree, type Profile } from '../profile/profile.gen.js'
+import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../profile/profile.gen.js'
 import { FIRMWARE_COMPONENT, firmwarePackages } from './firmware.js'
-import { HOST_PACKAGES, SETTING_PACKAGES, WIFI_PACKAGES } from './host-packages.js'
+import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES, WIFI_PACKAGES } from './host-packages.js'
 import type { PackageRequest } from './types.js'
 
 /** Suite of the tools trees. */
@@ -40,8 +40,11 @@ export const LAB_PACKAGES: PackageRequest = {
 /** The least with which a Debian guest starts, has network and a console. zstd packs its initrd. */
 const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
-  ...['linux-image-cloud-amd64', 'initramfs-tools', 'zstd'],
+  ...['initramfs-tools', 'zstd'],
 ]
+
+/** Small and quick; but it is built without USB (CONFIG_USB_SUPPORT), which has its guest take the full one. */
+const GUEST_KERNEL = { usual: 'linux-image-cloud-amd64', usb: 'linux-image-amd64' }
 
 /**
  * Every set that the profile needs: the tools, the host, and a tree for each Debian guest. Guests with the same
@@ -51,7 +54,7 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   const guests = (profile.guests ?? []).flatMap((guest): PackageRequest[] => {
     if (!('debian' in guest.source)) return []
     const suite = guest.source.debian.suite ?? DEFAULTS.debianTree.suite
-    return [{ set: `guest.${guest.name}`, suite, packages: guestPackages(guest.source.debian) }]
+    return [{ set: `guest.${guest.name}`, suite, packages: guestPackages(guest.source.debian, guest.usb) }]
   })
   return [
     { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
@@ -66,22 +69,24 @@ function hostRequest(profile: Profile): PackageRequest {
   return firmware.length === 0 ? request : { ...request, component: FIRMWARE_COMPONENT }
 }
 
-/** The packages asked for on the host, sorted: its own, those that its settings and the PC need, and the user's. */
+/** The packages asked for on the host, sorted: its own, those that settings, guests and PC need, and the user's. */
 export function hostPackages(profile: Profile): string[] {
   const host = { ...DEFAULTS.host, ...profile.host }
   const settings = (['locale', 'keyboard', 'timezone'] as const).flatMap((setting) =>
     host[setting] === SETTING_PACKAGES[setting].usual ? [] : SETTING_PACKAGES[setting].packages,
   )
   const wifi = host.network?.wifi?.length ? WIFI_PACKAGES : []
+  const shares = profile.guests?.some((guest) => guest.shares?.length) ? SHARE_PACKAGES : []
   return sortedSet([
-    ...[...HOST_PACKAGES, ...settings, ...wifi],
+    ...[...HOST_PACKAGES, ...settings, ...wifi, ...shares],
     ...[...firmwarePackages(host.firmware), ...host.packages],
   ])
 }
 
-/** The packages asked for in a Debian guest, sorted: the bootable base and the user's. */
-export function guestPackages(tree: DebianTree): string[] {
-  return sortedSet([...GUEST_PACKAGES, ...(tree.packages ?? [])])
+/** The packages asked for in a Debian guest, sorted: the bootable base, a kernel for its devices, and the user's. */
+export function guestPackages(tree: DebianTree, usb: readonly UsbDevice[] = []): string[] {
+  const kernel = usb.length > 0 ? GUEST_KERNEL.usb : GUEST_KERNEL.usual
+  return sortedSet([...GUEST_PACKAGES, kernel, ...(tree.packages ?? [])])
 }
 
 /** By code unit: a locale must not change a key. */

@@ -8,12 +8,20 @@
 import { resolve } from 'node:path/posix'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import { type Bytes, formatBytes, MiB, parseBytes } from '../base/units.js'
-import { type Admin, DEFAULTS, type Guest, type Profile, type RootFile } from '../profile/profile.gen.js'
-import { MOST_DISKS } from './domain.js'
+import { type Bytes, formatBytes, MiB, parseBytes, parsePercent } from '../base/units.js'
+import {
+  type Admin,
+  DEFAULTS,
+  type Guest,
+  type MemoryRange,
+  type Profile,
+  type RootFile,
+} from '../profile/profile.gen.js'
+import { MOST_DISKS } from './domain-devices.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
 import { guestPackages, hostPackages } from './packages.js'
 import type {
+  GuestNic,
   GuestPlan,
   GuestSource,
   HostPlan,
@@ -39,6 +47,9 @@ export interface ProfileFiles {
 
 /** Headroom of a library that has no fixed size, so that a later one fits. */
 const LIBRARY_HEADROOM_PERCENT = 25
+
+/** The host's bridge, where it has one: the name that everybody gives it. */
+const BRIDGE = 'br0'
 
 /** A guest without an order starts after all that have one: 9999 is the schema's last. */
 const FIRST_UNORDERED = 10_000
@@ -86,6 +97,7 @@ function planHost(profile: Profile, files: ProfileFiles): HostPlan {
     timezone: host.timezone,
     admin: planAdmin(host.admin ?? {}, files),
     uplink: planUplink(profile),
+    bridge: profile.host?.network?.bridge ? BRIDGE : null,
     wifi: (profile.host?.network?.wifi ?? []).map(({ ssid }) => ({ ssid })),
     firmware: [...host.firmware],
     packages: hostPackages(profile),
@@ -162,7 +174,6 @@ function planGuest(
 ): GuestPlan {
   const guest = { ...DEFAULTS.guest, ...given }
   const serial = (part: string) => guestSerial(profile.name, guest.name, part)
-  const range = typeof guest.memory === 'string' ? { min: guest.memory, max: guest.memory } : guest.memory
   return {
     name: guest.name,
     uuid: guest.uuid?.toLowerCase() ?? guestUuid(profile.name, guest.name),
@@ -170,16 +181,41 @@ function planGuest(
     machine: guest.machine,
     firmware: guest.firmware,
     cpus: typeof guest.cpus === 'number' ? { min: guest.cpus, max: guest.cpus } : { ...guest.cpus },
-    memory: { min: bytes(range.min), max: bytes(range.max) },
+    memory: planMemory(guest.memory),
     disk: { size: diskSize(guest, source, files), serial: serial('disk-0') },
     disks: planDisks(guest, serial),
-    nics: cards.map((card) => ({ network: NETWORK.name, ...card })),
+    nics: cards.map((card, place) => planNic(card, guest.nics[place]?.network)),
     ports: guest.ports.map((port) => ({ ...port })),
+    usb: guest.usb.map((device) => ({
+      vendor: device.vendor.toLowerCase(),
+      product: device.product.toLowerCase(),
+    })),
+    shares: guest.shares.map(({ name }) => ({ name })),
     autostart: startOrder(guest, index),
     changes: guest.changes,
     ready: planReady(guest.ready),
     source,
   }
+}
+
+/** A share alone is a range, whose least is that of a guest whose profile says nothing. */
+function planMemory(memory: NonNullable<Guest['memory']>): GuestPlan['memory'] {
+  if (typeof memory === 'object') return { min: bytes(memory.min), max: bytesOrShare(memory.max) }
+  const most = bytesOrShare(memory)
+  if (typeof most === 'number') return { min: most, max: most }
+  return { min: bytes((DEFAULTS.guest.memory as MemoryRange).min), max: most }
+}
+
+function bytesOrShare(text: string): Bytes | { percent: number } {
+  const percent = parsePercent(text)
+  return percent === undefined ? bytes(text) : { percent }
+}
+
+/** A card on the bridge has an address on the guests' network kept for it: it may be put there one day. */
+function planNic({ mac, address }: CardIdentity, network: 'nat' | 'bridge' | undefined): GuestNic {
+  return network === 'bridge'
+    ? { bridge: BRIDGE, mac, address: null }
+    : { network: NETWORK.name, mac, address }
 }
 
 function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource {
@@ -189,7 +225,7 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
       kind: 'debian',
       suite: tree.suite,
       sources: lock.sources[tree.suite] ?? [],
-      packages: guestPackages(tree),
+      packages: guestPackages(tree, guest.usb),
       files: tree.files.map((file) => planFile(file, files.folder)),
       units: [...tree.units],
       size: bytes(tree.size),

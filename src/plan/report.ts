@@ -66,6 +66,8 @@ export interface GuestEvent {
   said: string
   /** What its kernel printed after `Hypervisor detected: `; empty when it printed none. */
   hypervisor: string
+  /** What a person should know of it although it runs, such as a definition that was kept; else empty. */
+  note: string
   /** Null when it does not run. */
   confinement: Confinement | null
 }

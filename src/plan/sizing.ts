@@ -65,14 +65,16 @@ export function sizeGuests(guests: readonly GuestDefinition[], pc: Pc): Sized[] 
   })
   const running = admitted.filter(({ reason }) => !reason).map(({ guest }) => guest)
   const overhead = QEMU_OVERHEAD[acceleratorOf(pc)]
-  const shares = share(running, Math.max(0, left - overhead * running.length))
+  const shares = share(running, Math.max(0, left - overhead * running.length), pc)
   const rest = left - sum([...shares.values()])
   const started = admitted.map(({ guest, reason }) =>
     sized(guest, pc, reason, least(guest) + (shares.get(guest) ?? 0)),
   )
   const others = guests
     .filter((guest) => guest.autostart === null)
-    .map((guest) => sized(guest, pc, 'the profile does not have it started', alone(guest, rest - overhead)))
+    .map((guest) =>
+      sized(guest, pc, 'the profile does not have it started', alone(guest, rest - overhead, pc)),
+    )
   return [...started, ...others]
 }
 
@@ -94,15 +96,15 @@ function obstacle(guest: GuestDefinition, left: Bytes, pc: Pc): string {
 }
 
 /** What each guest gets above its least memory: never more than it can use, never more than `spare` together. */
-function share(guests: GuestDefinition[], spare: Bytes): Map<GuestDefinition, Bytes> {
-  const wanted = sum(guests.map(wish))
+function share(guests: GuestDefinition[], spare: Bytes, pc: Pc): Map<GuestDefinition, Bytes> {
+  const wanted = sum(guests.map((guest) => wish(guest, pc)))
   const part = Math.min(1, spare / Math.max(1, wanted))
-  return new Map(guests.map((guest) => [guest, wholeMiB(wish(guest) * part)]))
+  return new Map(guests.map((guest) => [guest, wholeMiB(wish(guest, pc) * part)]))
 }
 
-function alone(guest: GuestDefinition, rest: Bytes): Bytes {
+function alone(guest: GuestDefinition, rest: Bytes, pc: Pc): Bytes {
   const extra = wholeMiB(rest - least(guest))
-  return least(guest) + Math.max(0, Math.min(wish(guest), extra))
+  return least(guest) + Math.max(0, Math.min(wish(guest, pc), extra))
 }
 
 function sized(guest: GuestDefinition, pc: Pc, reason: string, memory: Bytes): Sized {
@@ -120,8 +122,11 @@ function least(guest: GuestDefinition): Bytes {
   return alignUp(guest.memory.min, MiB)
 }
 
-function wish(guest: GuestDefinition): Bytes {
-  return Math.max(0, wholeMiB(guest.memory.max) - least(guest))
+/** What it can use above its least memory: nothing where its share of a small PC is below that. */
+function wish(guest: GuestDefinition, pc: Pc): Bytes {
+  const { max } = guest.memory
+  const most = typeof max === 'number' ? max : (pc.memory * max.percent) / 100
+  return Math.max(0, wholeMiB(most) - least(guest))
 }
 
 function wholeMiB(bytes: number): Bytes {

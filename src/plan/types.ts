@@ -94,6 +94,8 @@ export interface HostPlan {
   /** `password`: whether there is one; its hash is a secret (secrets.ts). */
   admin: { name: string; sshKeys: string[]; password: boolean }
   uplink: Uplink
+  /** Bridge of which the PC's wired card is a port, and that has the uplink's address; null: none. */
+  bridge: string | null
   /** Networks that are joined; their passphrases are secrets (secrets.ts). */
   wifi: { ssid: string }[]
   /** Names of firmware.ts, in the profile's order. */
@@ -106,6 +108,20 @@ export interface HostPlan {
 }
 
 export type Uplink = { kind: 'dhcp' } | { kind: 'static'; address: string; gateway: string; dns: string[] }
+
+/**
+ * A network card: on the guests' network, which gives it an address of ours; or on the host's bridge, where the PC's
+ * network gives it one.
+ */
+export type GuestNic =
+  | { network: string; mac: string; address: string }
+  | { bridge: string; mac: string; address: null }
+
+/** A USB device by its ids, four hexadecimal digits each, in lower case. */
+export interface UsbDevice {
+  vendor: string
+  product: string
+}
 
 /** A file of the user's that goes into a root. */
 export interface PlannedFile {
@@ -142,14 +158,19 @@ export interface GuestDefinition {
   machine: string
   firmware: GuestFirmware
   cpus: { min: number; max: number }
-  memory: { min: Bytes; max: Bytes }
+  /** The most is a size, or a share of the PC's memory, which then may be below the least. */
+  memory: { min: Bytes; max: Bytes | { percent: number } }
   /** The disk that has the base image behind it. */
   disk: { size: Bytes; serial: string }
   /** Empty disks beside it. */
   disks: { size: Bytes; serial: string }[]
-  nics: { network: string; mac: string; address: string }[]
+  nics: GuestNic[]
   /** TCP ports of the stick that lead into the guest. */
   ports: { host: number; guest: number }[]
+  /** USB devices of the PC that it gets, where they are there. */
+  usb: UsbDevice[]
+  /** Folders that it shares with the stick. The name is also the tag by which it mounts one. */
+  shares: { name: string }[]
   /** Its place in the start order; null: not started by the stick. */
   autostart: number | null
   changes: 'keep' | 'discard'

@@ -49,6 +49,8 @@ export const CODES = {
   'duplicate-port': error('Two guests want the same port of the stick.'),
   'duplicate-serial': error('Two disks of a guest have the same serial number.'),
   'duplicate-target': error('Two files go to the same place.'),
+  'duplicate-usb': error('A USB device is given twice: to one guest, or to two that the stick starts.'),
+  'duplicate-share': error('A guest has the same shared folder twice.'),
   // Rules across fields: the host.
   'no-login': warning('Nobody can log in: there is no SSH key and no password hash.'),
   'bad-ssh-key': error('What is given as an SSH key is not an OpenSSH public key.'),
@@ -61,7 +63,8 @@ export const CODES = {
   // Rules across fields: guests.
   'min-above-max': error('The least is above the most.'),
   'bad-regex': error('The regular expression does not compile.'),
-  'no-nic': error('A port of a guest is named, and the guest has no network card.'),
+  'no-nic': error('A port of a guest is named, and the guest has no network card on the network `nat`.'),
+  'no-bridge': error('A network card of a guest is on the bridge, and the host has none.'),
   'reserved-port': error("The stick's own SSH server has this port."),
   'agent-missing': error('The guest agent shall answer, and its package is not in the guest.'),
   'multicast-mac': error('A MAC address that is a group address, which no network card can have.'),

@@ -9,6 +9,10 @@ export type Name = string
  */
 export type Size = string
 /**
+ * A size, or a share of the PC's memory in whole percent.
+ */
+export type SizeOrShare = string
+/**
  * An IPv4 address in dotted form.
  */
 export type Address = string
@@ -56,6 +60,10 @@ export type HardwareFirmware =
  * A fixed number of virtual CPUs.
  */
 export type CpuCount = number
+/**
+ * An id as a USB device's descriptor has it (USB 2.0, section 9.6.1).
+ */
+export type UsbId = string
 
 /**
  * What one Keyvisor stick shall be: the stick, the host on it, and the guests that it carries.
@@ -198,6 +206,10 @@ export interface HostNetwork {
    */
   uplink?: 'dhcp' | StaticUplink
   /**
+   * Whether the wired card of the PC is a port of the bridge `br0`, on which guests' cards can be too; the uplink's address is then the bridge's. Of several cards, one with a link is used at a time. Wi-Fi cannot be bridged.
+   */
+  bridge?: boolean
+  /**
    * Wi-Fi networks that the host joins where the PC has a Wi-Fi card, by DHCP; a wire is preferred. Most cards need firmware: name it in `host.firmware`.
    */
   wifi?: WifiNetwork[]
@@ -296,9 +308,9 @@ export interface Guest {
    */
   cpus?: CpuCount | CpuRange
   /**
-   * Memory: fixed, or a range from which the PC of the day decides.
+   * Memory: fixed, or a range from which the PC of the day decides. A share alone is a range from 512MiB up to it.
    */
-  memory?: Size | MemoryRange
+  memory?: SizeOrShare | MemoryRange
   /**
    * Firmware of the virtual machine; `uefi-secure` enforces Secure Boot.
    */
@@ -310,9 +322,21 @@ export interface Guest {
    */
   nics?: Nic[]
   /**
-   * TCP ports of the stick that lead into the guest's first network card.
+   * TCP ports of the stick that lead into the guest's first network card on `nat`.
    */
   ports?: PortForward[]
+  /**
+   * USB devices of the PC that the guest gets when it starts. One that is not there is left out; of several with the same ids none can be chosen, and the guest does not start. A guest built from Debian packages has the full kernel then, since the small one knows no USB.
+   *
+   * @maxItems 8
+   */
+  usb?: UsbDevice[]
+  /**
+   * Folders of the stick that the guest can mount by virtiofs; guests that name the same one share it.
+   *
+   * @maxItems 8
+   */
+  shares?: Share[]
   /**
    * The guest's place in the start order, or false: not started by the stick.
    */
@@ -422,18 +446,18 @@ export interface MemoryRange {
    */
   min: Size
   /**
-   * The most that the guest is given on a large PC.
+   * The most that the guest is given: a size, on a large PC; or a share of the PC's memory, never less than the least.
    */
-  max: Size
+  max: SizeOrShare
 }
 /**
  * A network card.
  */
 export interface Nic {
   /**
-   * The network it is on: behind the host's address.
+   * The network it is on: behind the host's address, or on the PC's own network through `host.network.bridge`.
    */
-  network: 'nat'
+  network: 'nat' | 'bridge'
   /**
    * The card's unicast address, for a machine that exists and is moved here.
    */
@@ -451,6 +475,28 @@ export interface PortForward {
    * Port inside the guest.
    */
   guest: Port
+}
+/**
+ * A USB device, by the ids that `lsusb` shows. Never name the stick itself.
+ */
+export interface UsbDevice {
+  /**
+   * Id of its vendor, in quotes.
+   */
+  vendor: UsbId
+  /**
+   * Id of the product, in quotes.
+   */
+  product: UsbId
+}
+/**
+ * A folder of the data partition, `/data/shares/NAME`, made when a guest first starts with it. In a Linux guest, `mount -t virtiofs NAME /mnt` mounts it.
+ */
+export interface Share {
+  /**
+   * Name of the folder, and the tag by which the guest mounts it (virtio 1.2, section 5.11.4).
+   */
+  name: string
 }
 /**
  * The guest's place in the start order.
@@ -505,8 +551,9 @@ export const DEFAULTS = {
   } as Required<Pick<Admin, 'name' | 'sshKeys' | 'sshKeyFiles'>>,
   hostNetwork: {
     uplink: "dhcp",
+    bridge: false,
     wifi: [],
-  } as Required<Pick<HostNetwork, 'uplink' | 'wifi'>>,
+  } as Required<Pick<HostNetwork, 'uplink' | 'bridge' | 'wifi'>>,
   staticUplink: {
     dns: [],
   } as Required<Pick<StaticUplink, 'dns'>>,
@@ -521,10 +568,12 @@ export const DEFAULTS = {
     firmware: "uefi",
     nics: [{"network":"nat"}],
     ports: [],
+    usb: [],
+    shares: [],
     changes: "keep",
     ready: "none",
     machine: "pc-q35-10.0",
-  } as Required<Pick<Guest, 'disks' | 'cpus' | 'memory' | 'firmware' | 'nics' | 'ports' | 'changes' | 'ready' | 'machine'>>,
+  } as Required<Pick<Guest, 'disks' | 'cpus' | 'memory' | 'firmware' | 'nics' | 'ports' | 'usb' | 'shares' | 'changes' | 'ready' | 'machine'>>,
   debianTree: {
     suite: "trixie",
     packages: [],

@@ -28,6 +28,7 @@ host:
   # firmware: [microcode, realtek, intel-wifi]   # what the PCs' hardware needs; "keyvisor plan" shows the sizes
   # network:
   #   uplink: {address: 192.168.1.10/24, gateway: 192.168.1.1, dns: [192.168.1.1]}
+  #   bridge: true                       # for guests with nics: [{network: bridge}], on the PC's own network
   #   wifi: [{ssid: office, passphrase: {file: office.passphrase}}]
   # packages: [tcpdump]
 
@@ -40,11 +41,13 @@ guests:
         # files: [{source: app.service, target: /etc/systemd/system/app.service}]
         # units: [app.service]           # started at each boot
     cpus: {min: 1, max: 2}
-    memory: {min: 512MiB, max: 1GiB}     # the PC of the day decides between the two
+    memory: {min: 512MiB, max: 1GiB}     # the PC of the day decides between the two; or max: 50%, of its memory
     changes: keep                        # or discard: fresh at each start
     ready: agent                         # or none, {tcp: PORT}, {log: REGEX}
     autostart: {order: 10}               # or false
     # ports: [{host: 8080, guest: 80}]   # http://THE-STICK:8080 leads into the guest
+    # usb: [{vendor: "046d", product: "c52b"}]   # as lsusb shows it; left out where it is not plugged in
+    # shares: [{name: exchange}]         # in the guest: mount -t virtiofs exchange /mnt
 
   # A guest from a disk image that you have.
   # - name: second

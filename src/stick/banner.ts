@@ -20,7 +20,7 @@ export interface GuestLine {
 export interface Banner {
   name: string
   version: string
-  /** Network cards of the PC. agetty puts their addresses in, and shows the banner anew when one changes. */
+  /** Network cards of the PC, or the bridge that they are in. agetty puts their addresses in, and shows the banner anew when one changes. */
   cards: string[]
   admin: Admin
   host?: HostEvent
@@ -108,8 +108,8 @@ function pcText(host: HostEvent): string {
 
 function guestText(guest: GuestLine): string {
   const ports = guest.ports.map((port) => `port ${port.host}`).join(', ')
-  const note = guest.state === 'ready' ? ports : guest.reason
-  return `${guest.name}: ${guest.state}${note && ` (${note})`}`
+  const notes = [guest.state === 'ready' ? ports : guest.reason, guest.event?.note].filter(Boolean)
+  return `${guest.name}: ${guest.state}${notes.length > 0 ? ` (${notes.join('; ')})` : ''}`
 }
 
 function fullText(paused: string[]): string[] {

@@ -5,20 +5,14 @@
 import { domainPaths, networkXml } from '../plan/domain.js'
 import { nftRules } from '../plan/firewall.js'
 import { type Placed, placeNetwork } from '../plan/network.js'
-import {
-  decodeEvent,
-  doneEvent,
-  type GuestEvent,
-  type GuestState,
-  heard,
-  type ProblemEvent,
-} from '../plan/report.js'
+import { decodeEvent, doneEvent, type GuestEvent, heard, type ProblemEvent } from '../plan/report.js'
 import { type Pc, type Sized, sizeGuests } from '../plan/sizing.js'
 import type { LibraryGuest, LibraryIndex } from '../plan/types.js'
 import { firstBanner } from './banner.js'
 import { readConfinement } from './confinement.js'
+import { defineDomain } from './definition.js'
 import { damagedDevices, readHost, readPc, uptime } from './facts.js'
-import { awaitSign, defineDomain, isRunning, LIBRARY, prepareDisks, startDomain, virsh } from './guest.js'
+import { awaitSign, isRunning, LIBRARY, prepareDisks, prepareShares, startDomain, virsh } from './guest.js'
 import { type Machine, must } from './machine.js'
 import { openReport, type Report } from './report.js'
 import { awaitUplink, readNetwork, takenSubnets } from './uplink.js'
@@ -135,7 +129,7 @@ function startGuests(
     const guest = guests.find((other) => other.name === sized.name) as LibraryGuest
     const began = machine.now()
     if (sized.start) report.starting(guest.name)
-    const { state, reason } = outcome(machine, guest, sized)
+    const { state, reason, note } = outcome(machine, guest, sized)
     const event: GuestEvent = {
       event: 'guest',
       name: guest.name,
@@ -147,6 +141,7 @@ function startGuests(
       seconds: Math.round((machine.now() - began) / 100) / 10,
       confinement: readConfinement(machine, guest.name),
       ...(sized.start ? heard(machine.readFile(domainPaths(guest).console) ?? '') : heard('')),
+      note,
     }
     report.tell(event)
     tellDamage()
@@ -154,8 +149,11 @@ function startGuests(
   })
 }
 
+type Outcome = Pick<GuestEvent, 'state' | 'reason' | 'note'>
+
 /** What becomes of a guest. One that is not started is defined all the same, for somebody to start it. */
-function outcome(machine: Machine, guest: LibraryGuest, sized: Sized): { state: GuestState; reason: string } {
+function outcome(machine: Machine, guest: LibraryGuest, sized: Sized): Outcome {
+  let note = ''
   try {
     // A guest that runs already, since the host's unit was started again, is not to be disturbed.
     const running = isRunning(machine, guest)
@@ -163,15 +161,16 @@ function outcome(machine: Machine, guest: LibraryGuest, sized: Sized): { state: 
     if (!running && !hasData(machine)) throw new Error('the data partition is not mounted')
     if (!running) {
       prepareDisks(machine, guest)
-      defineDomain(machine, guest, sized)
+      prepareShares(machine, guest)
+      note = defineDomain(machine, guest, sized)
     }
-    if (!sized.start) return { state: 'skipped', reason: sized.reason }
+    if (!sized.start) return { state: 'skipped', reason: sized.reason, note }
     if (!running) startDomain(machine, guest)
     awaitSign(machine, guest, sized.accelerator)
-    if (guest.ready.kind === 'none') return { state: 'started', reason: 'started, not proven' }
-    return { state: 'ready', reason: '' }
+    if (guest.ready.kind === 'none') return { state: 'started', reason: 'started, not proven', note }
+    return { state: 'ready', reason: '', note }
   } catch (error) {
-    return { state: 'failed', reason: reasonOf(error) }
+    return { state: 'failed', reason: reasonOf(error), note }
   }
 }
 

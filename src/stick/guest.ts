@@ -1,12 +1,12 @@
 /**
- * One guest's start: its disks, its domain, and the wait for its sign.
+ * One guest's start: its disks and folders, its domain's start, and the wait for its sign.
  *
  * Everything here throws an Error whose message is for a person: it becomes the reason of a failed guest.
- * Left out: a definition that a new build changed. An existing domain is only adapted.
+ * Left out: what the domain is (`definition.ts`).
  */
-import { adaptDomain, domainPaths, domainXml } from '../plan/domain.js'
+import { domainPaths } from '../plan/domain.js'
+import { addressOf } from '../plan/firewall.js'
 import { consoleLines } from '../plan/report.js'
-import type { Sized } from '../plan/sizing.js'
 import type { Accelerator, LibraryGuest } from '../plan/types.js'
 import { type Machine, must } from './machine.js'
 
@@ -47,33 +47,24 @@ function checkOverlay(machine: Machine, overlay: string, base: string): void {
     throw new Error(`its overlay belongs to ${backing ?? 'no base image'}, not to ${base}`)
 }
 
-/** Under its final name there is only ever a whole disk, also when the stick is pulled meanwhile. */
+/** Folders that the guest shares with the stick. What is in one stays when no guest names it any more. */
+export function prepareShares(machine: Machine, guest: LibraryGuest): void {
+  const { shares } = domainPaths(guest)
+  if (shares.length > 0) must(machine, ['mkdir', '-p', ...shares])
+}
+
 function createDisk(machine: Machine, path: string, size: number, backing: string[]): void {
   const unfinished = `${path}.new`
   const create = ['qemu-img', 'create', '-q', '-f', 'qcow2', ...backing, '-o', QCOW2_OPTIONS]
   must(machine, [...create, unfinished, String(size)])
+  settle(machine, unfinished, path)
+}
+
+/** Under its final name there is only ever a whole file, also when the stick is pulled meanwhile. */
+export function settle(machine: Machine, unfinished: string, path: string): void {
   must(machine, ['sync', unfinished])
   must(machine, ['mv', '-T', unfinished, path])
   must(machine, ['sync', path.slice(0, path.lastIndexOf('/'))])
-}
-
-/** Defines the domain, or adapts the one that is there to this PC. */
-export function defineDomain(machine: Machine, guest: LibraryGuest, sized: Sized): void {
-  const existing = readDomain(machine, guest.name)
-  const wanted = existing === undefined ? domainXml(guest, sized) : adaptDomain(existing, sized)
-  if (wanted === existing) return
-  const file = `/run/keyvisor/${guest.name}.xml`
-  machine.writeFile(file, wanted)
-  must(machine, virsh('define', file))
-}
-
-/** Undefined only when libvirt says that there is none: a domain that a user changed must not be replaced. */
-function readDomain(machine: Machine, name: string): string | undefined {
-  const argv = virsh('dumpxml', '--inactive', name)
-  const { code, stdout, stderr } = machine.run(argv)
-  if (code === 0) return stdout
-  if (stderr.includes('failed to get domain')) return undefined
-  throw new Error(`libvirt does not answer: ${stderr.trim()}`)
 }
 
 export function startDomain(machine: Machine, guest: LibraryGuest): void {
@@ -113,7 +104,7 @@ function signOf(machine: Machine, guest: LibraryGuest): () => boolean {
         'bash',
         '-c',
         ': <"/dev/tcp/$0/$1"',
-        guest.nics[0]?.address ?? '',
+        addressOf(guest) ?? '',
         `${ready.port}`,
       ]
       return () => machine.run(connect).code === 0

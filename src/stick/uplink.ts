@@ -11,10 +11,18 @@ const PATIENCE = 10
 /** Milliseconds between two looks. */
 const LOOK_EVERY = 500
 
-/** Cards that are hardware: those of /proc/net/dev that have a device behind them. */
+/** As `host/network.ts` writes it. Not asked of the kernel: at this moment the bridge may not be there yet. */
+const BRIDGE = '/etc/systemd/network/10-bridge.netdev'
+
+/** Cards that are hardware: those of /proc/net/dev that have a device behind them. The wired ones may be bridged. */
 export function networkCards(machine: Machine): string[] {
   const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
-  return names.map((name) => name.trim()).filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+  const cards = names
+    .map((name) => name.trim())
+    .filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+  const bridge = /^Name=(.*)$/m.exec(machine.readFile(BRIDGE) ?? '')?.[1]
+  const others = cards.filter((name) => !/^(en|eth)/.test(name))
+  return bridge === undefined || others.length === cards.length ? cards : [bridge, ...others]
 }
 
 /** Waits until each card that has a cable in it has an address too. */

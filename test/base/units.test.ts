@@ -1,5 +1,15 @@
 import t from 'tap'
-import { alignUp, formatBytes, GiB, KiB, MiB, parseBytes, SIZE_PATTERN, TiB } from '../../src/base/units.js'
+import {
+  alignUp,
+  formatBytes,
+  GiB,
+  KiB,
+  MiB,
+  parseBytes,
+  parsePercent,
+  SIZE_PATTERN,
+  TiB,
+} from '../../src/base/units.js'
 import { seeded, seedOfRun } from '../tools.js'
 
 t.test('sizes are read in binary units alone', async (t) => {
@@ -19,6 +29,15 @@ t.test('a size that a number cannot carry exactly is none', async (t) => {
   t.equal(parseBytes('9007199254740991B'), Number.MAX_SAFE_INTEGER)
   t.equal(parseBytes('9007199254740992B'), undefined)
   t.equal(parseBytes('9999999999999TiB'), undefined)
+})
+
+t.test('a share is read as whole percent, from 1 to 100', async (t) => {
+  t.equal(parsePercent('1%'), 1)
+  t.equal(parsePercent('50%'), 50)
+  t.equal(parsePercent('100%'), 100)
+  for (const text of ['0%', '05%', '101%', '50', '50 %', '50.5%', '%', '', '1GiB', '50%\n']) {
+    t.equal(parsePercent(text), undefined, JSON.stringify(text))
+  }
 })
 
 t.test('sizes are written as a person reads them', async (t) => {

@@ -249,7 +249,7 @@ t.test('a definition changes the library and no disk', async (t) => {
     'memory',
     {
       plan: (plan) => {
-        guest(plan, 'web').memory.max *= 2
+        guest(plan, 'web').memory.min *= 2
       },
     },
     END,

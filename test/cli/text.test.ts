@@ -60,6 +60,13 @@ t.test('the plan', async (t) => {
     t.ok(text.replace(/\s+/g, ' ').includes(`UUID ${guest.uuid}`), 'its UUID')
     for (const { mac } of guest.nics) t.ok(text.includes(mac), mac)
   }
+  const unwrapped = text.replace(/\s+/g, ' ')
+  t.match(unwrapped, 'network 192.0.2.10/24 via 192.0.2.1, bridge br0')
+  t.match(unwrapped, "memory 1GiB to 50% of the PC's disks")
+  t.match(
+    unwrapped,
+    'bridge br0, 52:54:00:fb:9a:79 USB 046d:c52b, where it is there shares /data/shares/exchange',
+  )
   t.match(text, /^ {2}make the host root {2}stored\n {2}assemble the image {2}to do\n$/m)
   t.notMatch(text, /does not fit/)
   const wide = text.split('\n').filter((line) => line.length > 80)

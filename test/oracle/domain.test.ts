@@ -6,7 +6,7 @@ import { systemTools } from '../../src/base/tool.js'
 import { fixture } from '../plan/golden.js'
 import { needTools } from '../tools.js'
 
-for (const name of ['counter.kvm.xml', 'counter.tcg.xml', 'old.tcg.xml', 'locked.kvm.xml']) {
+for (const name of ['counter.kvm.xml', 'counter.tcg.xml', 'old.tcg.xml', 'locked.kvm.xml', 'bench.kvm.xml']) {
   t.test(`libvirt's schema takes ${name}`, async (t) => {
     if (!needTools(t, 'virt-xml-validate', 'xmllint')) return
     const { stderr } = await systemTools.run({ tool: 'virt-xml-validate', args: [fixture(name), 'domain'] })

@@ -3,17 +3,16 @@ import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
 import {
   adaptDomain,
+  definitionOf,
   domainPaths,
   domainXml,
-  MOST_DISKS,
-  MOST_NICS,
   networkXml,
+  sameDomain,
 } from '../../src/plan/domain.js'
 import { NETWORK } from '../../src/plan/identity.js'
 import type { Sized } from '../../src/plan/sizing.js'
-import type { LibraryGuest } from '../../src/plan/types.js'
 import { fixture, golden } from './golden.js'
-import { counter, guest, locked, old } from './guests.js'
+import { bench, counter, guest, locked, old } from './guests.js'
 
 const kvm: Sized = { name: 'x', start: true, reason: '', memory: GiB, cpus: 2, accelerator: 'kvm' }
 const tcg: Sized = { ...kvm, memory: 384 * MiB, cpus: 1, accelerator: 'tcg' }
@@ -26,29 +25,20 @@ t.test('domains are as they were checked', async (t) => {
   golden(t, 'counter.tcg.xml', domainXml(counter, tcg))
   golden(t, 'old.tcg.xml', domainXml(old, tcg))
   golden(t, 'locked.kvm.xml', domainXml(locked, { ...kvm, cpus: 4 }))
+  golden(t, 'bench.kvm.xml', domainXml(bench, kvm))
   golden(t, 'network.xml', networkXml(NETWORK, [counter, old, locked]))
 })
 
-t.test('no two devices share a PCI address, in the fullest machine of each type', async (t) => {
-  for (const machine of ['pc-q35-10.0', 'pc-i440fx-10.0']) {
-    const xml = domainXml(fullest(machine), kvm)
-    const places = xml.match(/<address type='pci'[^>]*function='0x.'/g) ?? []
-    // Video, USB, serial, RNG, balloon, tablet and SATA or IDE; two ports on q35.
-    t.equal(places.length, MOST_NICS + MOST_DISKS + (machine.includes('q35') ? 9 : 7), machine)
-    t.equal(new Set(places).size, places.length, `${machine}: all different`)
-    t.notMatch(places.join(), /slot='0x00'/, 'nothing on the host bridge')
-  }
+t.test('memory is shared only where a folder is', async (t) => {
+  t.match(domainXml(bench, kvm), /<memoryBacking>\s+<source type='memfd'\/>\s+<access mode='shared'\/>/)
+  t.notMatch(domainXml(counter, kvm), /memoryBacking|filesystem/)
 })
 
-function fullest(machine: string): LibraryGuest {
-  const disks = Array.from({ length: MOST_DISKS - 1 }, (_, index) => ({ size: GiB, serial: `D${index}` }))
-  const nics = Array.from({ length: MOST_NICS }, (_, index) => ({
-    network: 'keyvisor',
-    mac: `52:54:00:00:00:0${index}`,
-    address: `172.29.86.${index + 10}`,
-  }))
-  return guest('full', { machine, disks, nics })
-}
+t.test('a card on the bridge has no address on the network of ours', async (t) => {
+  const xml = networkXml(NETWORK, [bench])
+  t.match(xml, "<host mac='52:54:00:12:34:5a' name='bench' ip='172.29.86.23'/>")
+  t.notMatch(xml, '52:54:00:12:34:59')
+})
 
 t.test('another PC changes nothing that a guest remembers', async (t) => {
   const changing = /<domain type|memory|Memory|<vcpu|<cpu/
@@ -68,6 +58,7 @@ t.test('files of a guest have their own names', async (t) => {
   const paths = domainPaths(counter)
   t.equal(paths.disk, '/data/guests/counter/disk.qcow2')
   t.strictSame(paths.disks, ['/data/guests/counter/disk-1.qcow2'])
+  t.strictSame(domainPaths(bench).shares, ['/data/shares/exchange', '/data/shares/bench-only'])
 })
 
 t.test('adapting to the same PC changes nothing', async (t) => {
@@ -116,6 +107,39 @@ t.test('an element of the same name further inside is not touched', async (t) =>
   const adapted = adaptDomain(own, { ...tcg, memory: GiB })
   t.match(adapted, "      <memory unit='KiB'>7</memory>")
   t.match(adapted, "\n  <memory unit='KiB'>1048576</memory>")
+})
+
+t.test(
+  'a domain tells which definition it was made from, as we write it and as libvirt prints it',
+  async (t) => {
+    t.equal(definitionOf(domainXml(counter, kvm)), 'cd'.repeat(32))
+    t.equal(definitionOf(printed), 'cd'.repeat(32))
+    t.equal(definitionOf(printed.replace(/<keyvisor:guest.*\/>/, '')), undefined)
+    t.equal(definitionOf(printed.replace('urn:keyvisor:guest:1', 'urn:another')), undefined)
+  },
+)
+
+t.test('a domain that was adapted to another PC is the same', async (t) => {
+  for (const sized of [kvm, { ...tcg, cpus: 2 }, { ...kvm, memory: 3 * GiB, cpus: 1 }]) {
+    t.ok(sameDomain(printed, adaptDomain(printed, sized)))
+    t.ok(sameDomain(adaptDomain(printed, sized), printed))
+  }
+})
+
+t.test('a domain that somebody edited is another', async (t) => {
+  const edits: [string, string][] = [
+    ['<memballoon', "<sound model='ich9'/>\n    <memballoon"],
+    ['</name>', '</name>\n  <description>mine</description>'],
+    ["cores='2'", "cores='4'"],
+    ["<cpu mode='maximum' check='none'>", "<cpu mode='custom' match='exact'>"],
+    ['>2</vcpu>', '>4</vcpu>'],
+    ["hpet' present='no'", "hpet' present='yes'"],
+  ]
+  for (const [old, new_] of edits) {
+    const edited = printed.replace(old, new_)
+    t.not(edited, printed, old)
+    t.notOk(sameDomain(printed, edited), new_)
+  }
 })
 
 t.test('what is no domain is refused', async (t) => {

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { nftRules } from '../../src/plan/firewall.js'
+import { addressOf, nftRules } from '../../src/plan/firewall.js'
 import { NETWORK } from '../../src/plan/identity.js'
 import { golden } from './golden.js'
-import { counter, guest, locked, old } from './guests.js'
+import { bench, counter, guest, locked, old } from './guests.js'
 
 t.test('rules are as they were checked', async (t) => {
   golden(t, 'rules.nft', nftRules(NETWORK, [counter, old, locked]))
@@ -18,4 +18,12 @@ t.test('a port of a guest without a network card is left out', async (t) => {
 
 t.test('a port leads to the first card', async (t) => {
   t.match(nftRules(NETWORK, [locked]), 'tcp dport 2222 dnat ip to 172.29.86.21:22\n')
+})
+
+t.test('a port leads to the first card behind NAT, not to one on the bridge', async (t) => {
+  t.match(nftRules(NETWORK, [bench]), 'tcp dport 8443 dnat ip to 172.29.86.23:443\n')
+  t.equal(addressOf(bench), '172.29.86.23')
+  const bridged = guest('a', { nics: bench.nics.slice(0, 1), ports: [{ host: 80, guest: 80 }] })
+  t.equal(addressOf(bridged), undefined)
+  t.notMatch(nftRules(NETWORK, [bridged]), /dnat ip/)
 })

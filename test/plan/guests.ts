@@ -1,5 +1,5 @@
 /**
- * Guests for tests: three that together use every kind of firmware, machine, disk and port.
+ * Guests for tests: four that together use every kind of firmware, machine, disk, port, device and network.
  */
 
 import { GiB, MiB } from '../../src/base/units.js'
@@ -20,6 +20,8 @@ export function guest(name: string, changes: Partial<LibraryGuest> = {}): Librar
     disks: [],
     nics: [{ network: 'keyvisor', mac: '52:54:00:12:34:56', address: '172.29.86.20' }],
     ports: [],
+    usb: [],
+    shares: [],
     autostart: 10,
     changes: 'keep',
     ready: { kind: 'none' },
@@ -56,4 +58,19 @@ export const locked = guest('locked', {
   ],
   ports: [{ host: 2222, guest: 22 }],
   ready: { kind: 'agent' },
+})
+
+export const bench = guest('bench', {
+  uuid: '0f5a1c9e-7d7b-8c53-8e0c-3a1f4f6f2a13',
+  autostart: 30,
+  nics: [
+    { bridge: 'br0', mac: '52:54:00:12:34:59', address: null },
+    { network: 'keyvisor', mac: '52:54:00:12:34:5a', address: '172.29.86.23' },
+  ],
+  ports: [{ host: 8443, guest: 443 }],
+  usb: [
+    { vendor: '046d', product: 'c52b' },
+    { vendor: '0403', product: '6001' },
+  ],
+  shares: [{ name: 'exchange' }, { name: 'bench-only' }],
 })

@@ -36,6 +36,32 @@ t.test("the user's packages and those of the settings come with the host's own",
   t.strictSame(added, ['locales', 'tcpdump', 'tzdata'])
 })
 
+t.test('what shares folders comes with the first guest that has one', async (t) => {
+  const source = { image: 'a.qcow2', format: 'qcow2' } as const
+  const host = (shares: { name: string }[]) =>
+    request(
+      {
+        ...minimal,
+        guests: [
+          { name: 'a', source },
+          { name: 'b', source, shares },
+        ],
+      },
+      'host',
+    )
+  t.notOk(host([]).includes('virtiofsd'))
+  t.strictSame(host([{ name: 'exchange' }]), [...host([]), 'virtiofsd'].sort())
+})
+
+t.test('a Debian guest with USB devices has a kernel that knows USB, and one kernel only', async (t) => {
+  const kernels = (usb: { vendor: string; product: string }[]) => {
+    const profile: Profile = { ...minimal, guests: [{ name: 'a', source: { debian: {} }, usb }] }
+    return request(profile, 'guest.a').filter((name) => name.startsWith('linux-image'))
+  }
+  t.strictSame(kernels([]), ['linux-image-cloud-amd64'])
+  t.strictSame(kernels([{ vendor: '046d', product: 'c52b' }]), ['linux-image-amd64'])
+})
+
 t.test('guests with the same packages ask for the same list, images for none', async (t) => {
   const requests = packageRequests({
     ...minimal,

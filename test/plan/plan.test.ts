@@ -85,6 +85,7 @@ function fullProfile(): Profile {
       firmware: ['microcode', 'intel-wifi'],
       network: {
         uplink: { address: '192.0.2.10/24', gateway: '192.0.2.1' },
+        bridge: true,
         wifi: [{ ssid: 'Büro', passphrase: { file: 'office.passphrase' } }],
       },
       packages: ['tcpdump'],
@@ -114,7 +115,10 @@ function fullProfile(): Profile {
       },
       {
         ...box,
-        nics: [{ network: 'nat', mac: '02:AA:00:00:00:01' }, { network: 'nat' }],
+        memory: { min: '1GiB', max: '50%' },
+        nics: [{ network: 'nat', mac: '02:AA:00:00:00:01' }, { network: 'nat' }, { network: 'bridge' }],
+        usb: [{ vendor: '046D', product: 'c52b' }],
+        shares: [{ name: 'exchange' }],
         ready: { log: 'login:' },
       },
     ],
@@ -161,8 +165,8 @@ t.test('the disk has the size of its base, or more', async (t) => {
 
 t.test('a machine with more disks than slots is refused', async (t) => {
   const disks = (count: number) => Array.from({ length: count }, () => ({ size: '1GiB' }))
-  t.equal(planned({ ...debian, disks: disks(13) }).disks.length, 13)
-  t.throws(() => planned({ ...debian, disks: disks(14) }), { code: 'too-many-disks', message: /14 .* 13/ })
+  t.equal(planned({ ...debian, disks: disks(12) }).disks.length, 12)
+  t.throws(() => planned({ ...debian, disks: disks(13) }), { code: 'too-many-disks', message: /13 .* 12/ })
 })
 
 t.test('start orders: as given, after all others as listed, or none', async (t) => {
@@ -191,6 +195,37 @@ t.test('cards go to the guest that has them', async (t) => {
     [2, 0, 1],
   )
   t.equal(plan.guests[0]?.nics[1]?.mac, '02:00:00:00:00:01')
+})
+
+t.test('memory is fixed, a range, or a share that has the usual least', async (t) => {
+  const memory = (given: NonNullable<Guest['memory']>) => planned({ ...debian, memory: given }).memory
+  t.strictSame(memory('1GiB'), { min: GiB, max: GiB })
+  t.strictSame(memory({ min: '1GiB', max: '3GiB' }), { min: GiB, max: 3 * GiB })
+  t.strictSame(memory({ min: '1GiB', max: '25%' }), { min: GiB, max: { percent: 25 } })
+  t.strictSame(memory('50%'), { min: 512 * MiB, max: { percent: 50 } })
+  t.strictSame(planned(debian).memory, { min: 512 * MiB, max: GiB })
+})
+
+t.test('putting a card on the bridge changes neither its MAC nor the cards beside it', async (t) => {
+  const nics = (first: 'nat' | 'bridge') =>
+    planned({ ...debian, nics: [{ network: first }, { network: 'nat' }] }).nics
+  const [behind, bridged] = [nics('nat'), nics('bridge')]
+  t.strictSame(bridged[0], { bridge: 'br0', mac: behind[0]?.mac, address: null })
+  t.strictSame(bridged[1], behind[1])
+})
+
+t.test('the host has a bridge where it is asked for', async (t) => {
+  const bridge = (network: { bridge: boolean }) =>
+    makePlan({ ...minimal, host: { network } }, lock, files).host.bridge
+  t.equal(makePlan(minimal, lock, files).host.bridge, null)
+  t.equal(bridge({ bridge: false }), null)
+  t.equal(bridge({ bridge: true }), 'br0')
+})
+
+t.test('plan and package requests agree on the kernel of a guest with USB devices', async (t) => {
+  const web: Guest = { ...debian, usb: [{ vendor: '046d', product: 'c52b' }] }
+  const asked = packageRequests({ ...minimal, guests: [web] }).find((request) => request.set === 'guest.a')
+  t.match(planned(web).source, { kind: 'debian', packages: asked?.packages })
 })
 
 t.test('an image that the lock does not know is our bug', async (t) => {

@@ -34,6 +34,7 @@ const guest: GuestEvent = {
   seconds: 18.2,
   said: 'start number 1',
   hypervisor: 'KVM',
+  note: '',
   confinement: { user: 'libvirt-qemu', apparmor: 'libvirt-1 (enforce)', seccomp: true },
 }
 const events: ReportEvent[] = [

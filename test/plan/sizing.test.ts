@@ -84,6 +84,33 @@ t.test('a minimum that is no whole number of MiB is rounded up', async (t) => {
   t.equal(sizeGuests([sized(MiB + 1, 'a', 1)], pc(4 * GiB))[0]?.memory, 2 * MiB)
 })
 
+t.test("a share is one of all the PC's memory, what the host keeps included", async (t) => {
+  const half = guest('a', { memory: { min: 512 * MiB, max: { percent: 50 } } })
+  const memory = (pc_: Pc) => sizeGuests([half], pc_)[0]?.memory
+  t.equal(memory(pc(16 * GiB)), 8 * GiB)
+  t.equal(memory(pc(2 * GiB)), GiB)
+  // 3 % of 1000 MiB are 30 MiB, and 7 % of 1001 MiB are 70.07 MiB.
+  const percent = (value: number) => guest('a', { memory: { min: MiB, max: { percent: value } } })
+  t.equal(sizeGuests([percent(3)], pc(1000 * MiB))[0]?.memory, 30 * MiB)
+  t.equal(sizeGuests([percent(7)], pc(1001 * MiB))[0]?.memory, 70 * MiB)
+})
+
+t.test('a share below the least is the least, and all of it is what the host leaves', async (t) => {
+  const tenth = guest('a', { memory: { min: 512 * MiB, max: { percent: 10 } } })
+  t.match(sizeGuests([tenth], pc(2 * GiB))[0], { start: true, memory: 512 * MiB })
+  // 2 GiB less 512 MiB for the host and 64 MiB for QEMU.
+  const all = guest('a', { memory: { min: 512 * MiB, max: { percent: 100 } } })
+  t.equal(sizeGuests([all], pc(2 * GiB))[0]?.memory, (2048 - 512 - 64) * MiB)
+})
+
+t.test('two shares that come to more than there is are both cut', async (t) => {
+  const share = (name: string, autostart: number) =>
+    guest(name, { memory: { min: 512 * MiB, max: { percent: 75 } }, autostart })
+  // 4 GiB less 512 MiB for the host, 2 x 512 MiB of minimums and 2 x 64 MiB for QEMU: 2432 MiB, half each.
+  const memory = sizeGuests([share('a', 1), share('b', 2)], pc(4 * GiB)).map((one) => one.memory / MiB)
+  t.strictSame(memory, [512 + 1216, 512 + 1216])
+})
+
 t.test('properties of any PC with any guests', async (t) => {
   const seed = seedOfRun()
   const random = seeded(seed)
@@ -100,10 +127,18 @@ function randomGuest(name: string, random: (limit: number) => number): LibraryGu
   const memory = (1 + random(4096)) * MiB
   const cpus = 1 + random(6)
   return guest(name, {
-    memory: { min: memory, max: memory + random(8192) * MiB },
+    memory: {
+      min: memory,
+      max: random(3) === 0 ? { percent: 1 + random(100) } : memory + random(8192) * MiB,
+    },
     cpus: { min: cpus, max: cpus + random(8) },
     autostart: random(4) === 0 ? null : random(1000),
   })
+}
+
+/** The most that a guest may have on a PC. */
+function most({ memory: { min, max } }: LibraryGuest, machine: Pc): number {
+  return typeof max === 'number' ? max : Math.max(min, (machine.memory * max.percent) / 100)
 }
 
 /** The first rule that the sizes break. */
@@ -117,13 +152,22 @@ function brokenRule(guests: LibraryGuest[], machine: Pc): string | undefined {
     const wanted = guests.find((other) => other.name === one.name)
     if (!wanted) return 'an unknown guest'
     if (one.memory % MiB !== 0) return 'no whole MiB'
-    if (one.memory < wanted.memory.min || one.memory > wanted.memory.max) return 'memory outside its range'
+    if (one.memory < wanted.memory.min || one.memory > most(wanted, machine))
+      return 'memory outside its range'
     if (one.cpus < wanted.cpus.min || one.cpus > wanted.cpus.max) return 'CPUs outside their range'
     if (one.start && one.cpus > machine.cpus) return 'more CPUs than there are'
+    const before = all.slice(0, all.indexOf(one))
+    const order = wanted.autostart ?? Number.POSITIVE_INFINITY
+    const overtaken = before.find((other) => orderOf(guests, other.name) > order)
+    if (overtaken) return `${overtaken.name} comes before ${one.name}`
     if (one.start !== (one.reason === '')) return 'a reason that does not fit'
     if (wanted.autostart === null && one.start) return 'started without autostart'
     // What a guest found was at least what is left over at the end.
     if (one.reason.includes('memory') && wanted.memory.min <= machine.memory - given) return 'there was room'
   }
   return undefined
+}
+
+function orderOf(guests: LibraryGuest[], name: string): number {
+  return guests.find((guest) => guest.name === name)?.autostart ?? Number.POSITIVE_INFINITY
 }

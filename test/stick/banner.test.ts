@@ -36,6 +36,26 @@ t.test('nobody who can log in, no network card', async (t) => {
   t.match(text, 'Addresses  none: this PC has no network card')
 })
 
+t.test('a bridge has the address of the wired cards in it', async (t) => {
+  const bridged = {
+    ...files,
+    '/proc/net/dev': ' face |bytes\n    lo: 1 2\nenp1s0: 1 2\nwlp2s0: 1 2\n',
+    '/sys/class/net/wlp2s0/device': '',
+    '/etc/systemd/network/10-bridge.netdev': '[NetDev]\nName=br0\nKind=bridge\n',
+  }
+  t.strictSame(firstBanner(fakeMachine(bridged), 'demo', []).cards, ['br0', 'wlp2s0'])
+  const wireless = { ...bridged, '/proc/net/dev': 'wlp2s0: 1 2\n' }
+  t.strictSame(firstBanner(fakeMachine(wireless), 'demo', []).cards, ['wlp2s0'])
+})
+
+t.test('what is to be known of a guest stands beside its ports', async (t) => {
+  const banner = firstBanner(fakeMachine(files), 'demo', [counter, guest('b')])
+  Object.assign(banner.guests[0] ?? {}, { state: 'ready', event: { note: 'its domain is kept' } })
+  Object.assign(banner.guests[1] ?? {}, { state: 'ready', event: { note: '' } })
+  t.match(bannerText(banner), 'counter: ready (port 8080; its domain is kept)\n')
+  t.match(bannerText(banner), /b: ready\n/)
+})
+
 t.test('states, ports and problems', async (t) => {
   const banner = firstBanner(fakeMachine(files), 'demo', [counter, guest('b')])
   Object.assign(banner.guests[0] ?? {}, { state: 'ready' })

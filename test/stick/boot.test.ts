@@ -5,7 +5,7 @@ import { decodeEvent, type GuestEvent, type ReportEvent } from '../../src/plan/r
 import type { LibraryGuest } from '../../src/plan/types.js'
 import { boot } from '../../src/stick/boot.js'
 import type { Ran } from '../../src/stick/machine.js'
-import { counter, guest, old } from '../plan/guests.js'
+import { bench, counter, guest, old } from '../plan/guests.js'
 import { type Fake, fakeMachine } from './fake.js'
 
 const NO_DOMAIN = { code: 1, stderr: "error: failed to get domain 'x'" }
@@ -40,7 +40,7 @@ function usual(line: string, machine: Fake): Partial<Ran> | undefined {
   const started = /virsh .* start (\S+)$/.exec(line)
   if (started) machine.files.set(`/run/libvirt/qemu/${started[1]}.pid`, '1')
   const moved = /^mv -T (\S+) (\S+)$/.exec(line)
-  if (moved) machine.files.set(moved[2] as string, '')
+  if (moved) machine.files.set(moved[2] as string, machine.files.get(moved[1] as string) ?? '')
   return undefined
 }
 
@@ -89,7 +89,7 @@ t.test('a first boot makes disks, defines and starts guests in order, and tells 
   t.ok(at(machine, 'start first') < at(machine, 'start counter'))
   t.ok(
     at(machine, 'mv -T /data/guests/counter/disk-1.qcow2.new') <
-      at(machine, 'define /run/keyvisor/counter.xml'),
+      at(machine, 'define /data/guests/counter/definition/wanted.xml'),
   )
 })
 
@@ -164,8 +164,8 @@ t.test('a domain that is there is adapted, and defined again only when that chan
   )
   const changed = stick([b], (line) => (line.includes('dumpxml') ? smaller : undefined))
   t.equal(guestsOf(told(changed))[0]?.state, 'started')
-  t.match(changed.files.get('/run/keyvisor/b.xml'), "<memory unit='KiB'>1048576</memory>")
-  t.match(changed.files.get('/run/keyvisor/b.xml'), '<!-- mine -->')
+  t.match(changed.files.get('/data/guests/b/definition/wanted.xml'), "<memory unit='KiB'>1048576</memory>")
+  t.match(changed.files.get('/data/guests/b/definition/wanted.xml'), '<!-- mine -->')
 })
 
 t.test('a libvirt that does not answer replaces no domain', async (t) => {
@@ -182,9 +182,23 @@ t.test('a libvirt that does not answer replaces no domain', async (t) => {
 t.test('a guest without autostart is defined, not started', async (t) => {
   const machine = stick([guest('b', { autostart: null })])
   t.match(guestsOf(told(machine))[0], { state: 'skipped', reason: 'the profile does not have it started' })
-  t.match(machine.ran.join('\n'), ' define /run/keyvisor/b.xml')
+  t.match(machine.ran.join('\n'), ' define /data/guests/b/definition/wanted.xml')
   t.notMatch(machine.ran.join('\n'), ' start b')
 })
+
+t.test('folders are made before the guest that shares them starts', async (t) => {
+  const machine = stick([bench])
+  t.equal(guestsOf(told(machine))[0]?.state, 'started')
+  const made = at(machine, 'mkdir -p /data/shares/exchange /data/shares/bench-only')
+  t.ok(made < at(machine, 'start bench'))
+  t.notMatch(machineOf(counter).ran.join('\n'), '/data/shares')
+})
+
+function machineOf(one: LibraryGuest): Fake {
+  const machine = stick([one])
+  boot(machine)
+  return machine
+}
 
 t.test('a guest that runs already is not touched', async (t) => {
   const machine = stick([guest('b')], undefined, { '/run/libvirt/qemu/b.pid': '1' })

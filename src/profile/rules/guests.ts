@@ -1,5 +1,5 @@
 /**
- * Rules about one guest at a time.
+ * Rules about one guest at a time, and its ties to the host.
  */
 import { formatBytes } from '../../base/units.js'
 import type { Finding } from '../problems.js'
@@ -24,8 +24,8 @@ const SSH_PORT = 22
 
 type GuestRule = (guest: Placed<Sound<Guest>>) => Iterable<Finding>
 
-/** Whether a guest of the user's has no network card; the default has one. */
-const hasNoNic = (guest: Sound<Guest>) => guest.nics?.length === 0
+/** Whether no network card of a guest is on `nat`, where its address is known; the default has one there. */
+const hasNoNat = (guest: Sound<Guest>) => guest.nics?.every((nic) => nic?.network === 'bridge')
 
 const memory: GuestRule = function* ({ value, path }) {
   const range = memoryOf(value)
@@ -53,14 +53,14 @@ const regex: GuestRule = function* ({ value, path }) {
 }
 
 const readyNic: GuestRule = function* ({ value, path }) {
-  if (!hasNoNic(value) || typeof value.ready !== 'object' || !('tcp' in value.ready)) return
-  const message = 'a port shall answer, and the guest has no network card'
+  if (!hasNoNat(value) || typeof value.ready !== 'object' || !('tcp' in value.ready)) return
+  const message = 'a port shall answer, and the guest has no network card on nat'
   yield { code: 'no-nic', path: [...path, 'ready', 'tcp'], message, hint: 'add {network: nat} to its nics' }
 }
 
 const portsNic: GuestRule = function* ({ value, path }) {
-  if (!hasNoNic(value) || !value.ports?.length) return
-  const message = 'ports lead into the guest, and it has no network card'
+  if (!hasNoNat(value) || !value.ports?.length) return
+  const message = 'ports lead into the guest, and it has no network card on nat'
   yield { code: 'no-nic', path: [...path, 'ports'], message, hint: 'add {network: nat} to its nics' }
 }
 
@@ -139,6 +139,30 @@ const GUEST_RULES: GuestRule[] = [
   diskBelowBase,
 ]
 
-export const guestRules: Rule[] = GUEST_RULES.map(
-  (rule) => (profile) => guestsOf(profile).flatMap((guest) => [...rule(guest)]),
-)
+/** A value that the schema refused is no answer: that is reported by itself. */
+const bridge: Rule = (profile) => {
+  const { host } = profile
+  const isRefused =
+    ('host' in profile && !host) ||
+    (host && 'network' in host && !host.network) ||
+    (host?.network && 'bridge' in host.network && host.network.bridge === undefined)
+  if (isRefused || host?.network?.bridge) return []
+  return guestsOf(profile)
+    .flatMap(({ value, path }) => entries(value.nics, [...path, 'nics']))
+    .filter(({ value }) => value.network === 'bridge')
+    .map(({ path }) => ({
+      code: 'no-bridge',
+      path: [...path, 'network'],
+      message: 'the card is on the bridge, and the host has none',
+      hint: 'set host.network.bridge to true',
+    }))
+}
+
+export const guestRules: Rule[] = [
+  ...GUEST_RULES.map(
+    (rule): Rule =>
+      (profile) =>
+        guestsOf(profile).flatMap((guest) => [...rule(guest)]),
+  ),
+  bridge,
+]

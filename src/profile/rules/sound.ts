@@ -1,9 +1,9 @@
 /**
  * Sound: the parts of a profile that the schema allows, and the few ways in which rules walk them.
  */
-import { type Bytes, parseBytes } from '../../base/units.js'
+import { type Bytes, parseBytes, parsePercent } from '../../base/units.js'
 import type { Finding, ProfilePath } from '../problems.js'
-import { DEFAULTS, type Guest, type Profile, type RootFile } from '../profile.gen.js'
+import { DEFAULTS, type Guest, type MemoryRange, type Profile, type RootFile } from '../profile.gen.js'
 
 /**
  * What is there is of the right type and form; anything may be missing. A key that is there and undefined had a value
@@ -71,7 +71,15 @@ export function rangeOf<T extends string | number>(
   return { min: measure(field.min), max: measure(field.max) }
 }
 
-/** The memory range of a guest; the default's where it says nothing. */
+/**
+ * The memory range of a guest; the default's where it says nothing. What a share comes to depends on the PC: as the most
+ * it has no end here, and alone it has the default's least.
+ */
 export function memoryOf(guest: Sound<Guest>): Range | undefined {
-  return rangeOf('memory' in guest ? guest.memory : DEFAULTS.guest.memory, bytesOf)
+  const usual = DEFAULTS.guest.memory as MemoryRange
+  const field = 'memory' in guest ? guest.memory : usual
+  const isShare = typeof field === 'string' && parsePercent(field) !== undefined
+  return rangeOf(isShare ? { min: usual.min, max: field } : field, (text) =>
+    parsePercent(text) === undefined ? bytesOf(text) : Number.POSITIVE_INFINITY,
+  )
 }

@@ -3,7 +3,8 @@
  */
 import type { Code } from '../codes.js'
 import { type Finding, formatPath } from '../problems.js'
-import { entries, fileLists, guestsOf, type Placed, type Rule } from './sound.js'
+import type { Guest } from '../profile.gen.js'
+import { entries, fileLists, guestsOf, type Placed, type Rule, type Sound } from './sound.js'
 
 function* duplicates(
   code: Code,
@@ -83,4 +84,37 @@ const targets: Rule = (profile) =>
     })
   })
 
-export const uniqueRules: Rule[] = [names, uuids, orders, macs, hostPorts, diskSerials, targets]
+/** Vendor and product of each of a guest's USB devices, at the place of the device. */
+function usbOf({ value, path }: Placed<Sound<Guest>>): Placed<string | undefined>[] {
+  return entries(value.usb, [...path, 'usb']).map(({ value: { vendor, product }, path }) => ({
+    value: vendor === undefined || product === undefined ? undefined : `${vendor}:${product}`,
+    path,
+  }))
+}
+
+/** One guest can have it at a time. Guests that a person starts may take turns with others, not with themselves. */
+const usbDevices: Rule = (profile) => {
+  const all = guestsOf(profile)
+  const isStarted = ({ value }: Placed<Sound<Guest>>) => value.autostart !== false
+  const groups = [all.filter(isStarted), ...all.filter((guest) => !isStarted(guest)).map((guest) => [guest])]
+  return groups.flatMap((guests) => [...duplicates('duplicate-usb', 'USB device', guests.flatMap(usbOf))])
+}
+
+const shares: Rule = (profile) =>
+  guestsOf(profile).flatMap(({ value, path }) => {
+    const folders = entries(value.shares, [...path, 'shares'])
+    const names = folders.map((share) => ({ value: share.value.name, path: [...share.path, 'name'] }))
+    return [...duplicates('duplicate-share', 'shared folder', names)]
+  })
+
+export const uniqueRules: Rule[] = [
+  names,
+  uuids,
+  orders,
+  macs,
+  hostPorts,
+  diskSerials,
+  targets,
+  usbDevices,
+  shares,
+]
