@@ -66,6 +66,8 @@ rm -rf "/usr/lib/modules/$kernel/kernel/sound" "/usr/lib/modules/$kernel/kernel/
   "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/xe" "/usr/lib/modules/$kernel/kernel/drivers/accel"
 depmod "$kernel"
 mkinitramfs -o /boot/initrd.img "$kernel"
+# Microcode is loaded from the initrd, before there is a root: here it would be 16 MB more of the root.
+rm -rf /usr/lib/firmware/intel-ucode /usr/lib/firmware/amd-ucode
 mv "/boot/vmlinuz-$kernel" /boot/vmlinuz
 systemd-hwdb update --usr
 

@@ -22,7 +22,6 @@ export const FIRMWARE: Readonly<Record<HardwareFirmware, FirmwareEntry>> = {
   // Wired network.
   bnx2: { title: 'Broadcom NetXtreme II, 1 Gbit/s', packages: ['firmware-bnx2'] },
   bnx2x: { title: 'Broadcom NetXtreme II, 10 Gbit/s', packages: ['firmware-bnx2x'] },
-  // Not in the default: 9.7 MB of the root, most of it for Wi-Fi, and Realtek's wired cards run without it.
   realtek: { title: 'Realtek network and Wi-Fi', packages: ['firmware-realtek'] },
   misc: { title: 'various, Broadcom tg3 and Chelsio among them', packages: ['firmware-misc-nonfree'] },
   'intel-misc': { title: 'various of Intel, 100 Gbit/s among them', packages: ['firmware-intel-misc'] },

@@ -160,7 +160,7 @@ export interface Host {
    */
   network?: HostNetwork
   /**
-   * Firmware that the hardware of PCs needs, from Debian's non-free-firmware. The default is microcode and the wired network cards that do not run without; an empty list takes none. `keyvisor plan` shows the size of each.
+   * Firmware that the hardware of PCs needs, from Debian's non-free-firmware. The default is microcode and the common wired network cards; an empty list takes none. `keyvisor plan` shows the size of each.
    */
   firmware?: HardwareFirmware[]
   /**
@@ -540,7 +540,7 @@ export const DEFAULTS = {
     locale: "C.UTF-8",
     keyboard: "us",
     timezone: "UTC",
-    firmware: ["microcode","bnx2","bnx2x"],
+    firmware: ["microcode","realtek","bnx2","bnx2x"],
     packages: [],
     files: [],
   } as Required<Pick<Host, 'suite' | 'locale' | 'keyboard' | 'timezone' | 'firmware' | 'packages' | 'files'>>,

@@ -47,7 +47,7 @@ t.test('a minimal profile gets every default', async (t) => {
   t.strictSame(plan.host.admin, { name: 'admin', sshKeys: [], password: false })
   t.strictSame(plan.host.uplink, { kind: 'dhcp' })
   t.strictSame(plan.host.wifi, [])
-  t.strictSame(plan.host.firmware, ['microcode', 'bnx2', 'bnx2x'])
+  t.strictSame(plan.host.firmware, ['microcode', 'realtek', 'bnx2', 'bnx2x'])
   t.strictSame(plan.guests, [])
 })
 
