@@ -9,6 +9,8 @@ export interface PcOptions {
   memory: Bytes
   cpus: number
   stickSize?: Bytes
+  /** False: the stick's guests have no KVM there. */
+  virtualization: boolean
 }
 
 const MOST_CPUS = 255 // of QEMU's q35 without an IOMMU
@@ -20,6 +22,7 @@ export function addPcOptions(command: Command): Command {
     .addOption(sizeOption('--memory <size>', 'memory of the PC').default(parseBytes('3GiB'), '3GiB'))
     .addOption(new Option('--cpus <n>', 'CPUs of the PC').argParser(parseCpus).default(2))
     .addOption(sizeOption('--stick-size <size>', 'size of the stick (default: 8GiB, or more where needed)'))
+    .option('--no-virtualization', 'a PC without VT-x or SVM: the guests on the stick are emulated')
 }
 
 function sizeOption(flags: string, description: string): Option {

@@ -51,27 +51,35 @@ const TCG_FACTOR = 4
 
 const TAIL_LINES = 20
 
-/** How often a boot is tried on which QEMU itself, not the stick, broke down. */
-const TRIES = 3
-
 /** Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer. */
 export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
   const report = options.report === undefined ? null : resolve(options.report)
   if (report) await mkdir(report, { recursive: true })
-  for (let left = TRIES - 1; ; left--) {
-    try {
-      return await proveOnce(image, options, report, run)
-    } catch (error) {
-      // A kept stick is not what it was: a new try would prove something else.
-      if (left === 0 || options.keep !== undefined || (error as KeyvisorError).code !== 'qemu-broke')
-        throw error
-      run.progress({
-        kind: 'note',
-        stage: 'boot',
-        text: 'QEMU broke down, not the stick: it is started again',
-      })
-    }
-  }
+  return proveOnce(image, options, report, run).catch((error: KeyvisorError) => {
+    // A kept stick is not what it was: a new try would prove something else.
+    const again =
+      error.code === 'qemu-broke' && options.keep === undefined && options.virtualization !== false
+    if (!again) throw error
+    return proveEmulated(image, options, report, run)
+  })
+}
+
+/**
+ * Without hardware virtualization in the PC, whose emulation is what QEMU breaks down on: the stick's guests are
+ * emulated, which takes longer and proves the same of the image.
+ */
+async function proveEmulated(
+  image: string,
+  options: ProveOptions,
+  report: string | null,
+  run: StageRun,
+): Promise<Proof> {
+  const [stage, started] = ['boot', Date.now()]
+  const title = 'QEMU broke down, not the stick: again, in a PC without hardware virtualization'
+  run.progress({ kind: 'start', stage, title })
+  const proof = await proveOnce(image, { ...options, virtualization: false }, report, run)
+  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  return proof
 }
 
 function proveOnce(

@@ -100,7 +100,7 @@ function runQemu(
 }
 
 /**
- * QEMU ended itself by an assertion of its own (abort(3): 128 + SIGABRT). Seen with QEMU 10.0 under TCG: a guest of the
+ * QEMU ended itself by an assertion of its own (abort(3): 128 + SIGABRT). Seen with QEMU 10.0 and 11.1 under TCG: a guest of the
  * stick that writes CR8 while an interrupt is pending, as OVMF's interrupt handlers do, ends in
  * `tcg_handle_interrupt: assertion failed: (bql_locked())`.
  */
@@ -110,7 +110,7 @@ function breakdown(error: KeyvisorError): KeyvisorError | undefined {
     'qemu-broke',
     `QEMU broke down, which says nothing about the stick\n${error.message}`,
     {
-      hint: 'try again',
+      hint: 'try again, or with --no-virtualization',
       cause: error,
     },
   )
