@@ -40,6 +40,7 @@ guests:
         packages: [qemu-guest-agent]
         # files: [{source: app.service, target: /etc/systemd/system/app.service}]
         # units: [app.service]           # started at each boot
+    firmware: bios                       # starts fastest; or uefi, uefi-secure
     cpus: {min: 1, max: 2}
     memory: {min: 512MiB, max: 1GiB}     # the PC of the day decides between the two; or max: 50%, of its memory
     changes: keep                        # or discard: fresh at each start
