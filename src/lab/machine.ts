@@ -108,7 +108,11 @@ function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
 
 function stickArguments({ stick, keep, disks }: VirtualPc): string[] {
   const cache = keep ? 'writeback' : 'unsafe'
-  const others = disks.map((disk, index) => ({ disk, args: diskArguments(disk, `disk${index}`) }))
+  const onSata = disks.filter(({ bus }) => bus === 'sata')
+  const others = disks.map((disk, index) => ({
+    disk,
+    args: diskArguments(disk, `disk${index}`, onSata.indexOf(disk)),
+  }))
   const argumentsOf = (before: boolean) =>
     others.filter(({ disk }) => disk.before === before).flatMap(({ args }) => args)
   return [
@@ -120,10 +124,11 @@ function stickArguments({ stick, keep, disks }: VirtualPc): string[] {
   ]
 }
 
-function diskArguments({ path, format, bus }: PcDisk, id: string): string[] {
+/** `port` is one of the six of q35's SATA controller, each of which takes one disk. */
+function diskArguments({ path, format, bus }: PcDisk, id: string, port: number): string[] {
   return [
     ...['-drive', `if=none,id=${id},format=${format},file=${escaped(path)}`],
-    ...['-device', `${bus === 'usb' ? 'usb-storage' : 'ide-hd'},drive=${id}`],
+    ...['-device', bus === 'usb' ? `usb-storage,drive=${id}` : `ide-hd,drive=${id},bus=ide.${port}`],
   ]
 }
 

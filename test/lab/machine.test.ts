@@ -106,6 +106,19 @@ t.test('a PC with a clock of its own', async (t) => {
   t.ok(lines({ clock: '2001-02-03T04:05:06' }).includes('-rtc base=2001-02-03T04:05:06'))
 })
 
+t.test('each SATA disk has a port of its own', async (t) => {
+  const disk = { path: '/s/a', format: 'raw', bus: 'sata', before: true } as const
+  const usb = { ...disk, bus: 'usb' } as const
+  const devices = lines({ disks: [{ ...disk }, usb, { ...disk }] }).filter((line) =>
+    line.includes('drive=disk'),
+  )
+  t.strictSame(devices, [
+    '-device ide-hd,drive=disk0,bus=ide.0',
+    '-device usb-storage,drive=disk1',
+    '-device ide-hd,drive=disk2,bus=ide.1',
+  ])
+})
+
 t.test('other disks stand before or behind the stick, and nobody starts from them', async (t) => {
   const first = { path: '/s/a,b.raw', format: 'raw', bus: 'sata', before: true } as const
   const second = { path: '/s/c.qcow2', format: 'qcow2', bus: 'usb', before: false } as const
@@ -113,7 +126,7 @@ t.test('other disks stand before or behind the stick, and nobody starts from the
   const place = all.indexOf('-device qemu-xhci')
   t.strictSame(all.slice(place + 1, place + 7), [
     '-drive if=none,id=disk1,format=raw,file=/s/a,,b.raw',
-    '-device ide-hd,drive=disk1',
+    '-device ide-hd,drive=disk1,bus=ide.0',
     '-drive if=none,id=stick,format=qcow2,cache=unsafe,discard=unmap,file=/s/stick.qcow2',
     '-device usb-storage,drive=stick,bootindex=1',
     '-drive if=none,id=disk0,format=qcow2,file=/s/c.qcow2',
