@@ -21,7 +21,7 @@ export interface ProveOptions extends TrialOptions {
 }
 
 export interface Check {
-  /** `host`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`. */
+  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`. */
   name: string
   passed: boolean
   /** In words for a person. */
@@ -183,6 +183,9 @@ export function judgeEvents(events: readonly ReportEvent[], manifest: StickManif
   const host = events.find((event) => event.event === 'host')
   const detail = host ? `up after ${Math.round(host.seconds)} s` : `it did not say that it is up ${why}`
   const checks: Check[] = [{ name: 'host', passed: host !== undefined, detail }]
+  const starts = events.filter(({ event }) => event === 'host').length
+  if (starts > 1)
+    checks.push({ name: 'restart', passed: false, detail: `the host came up ${starts} times in one boot` })
   for (const guest of manifest.guests) {
     const told = events.findLast((event) => event.event === 'guest' && event.name === guest.name)
     if (guest.autostart !== null) checks.push(guestCheck(guest, told as GuestEvent | undefined, why))

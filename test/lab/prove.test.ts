@@ -124,3 +124,8 @@ t.test('a stick that is full did not pass', async (t) => {
   t.ok(verdict([...good, data('full')], manifest(log)).includes('FAILED data: full; paused: web'))
   t.notOk(verdict([...good, data('free')], manifest(log)).some((line) => line.includes('data')))
 })
+
+t.test('a PC that was reset did not pass, well as it may have started then', async (t) => {
+  const events = [host, guest('web', 'ready'), { ...host, seconds: 29 }, guest('web', 'ready'), done]
+  t.ok(verdict(events, manifest(log)).includes('FAILED restart: the host came up 2 times in one boot'))
+})
