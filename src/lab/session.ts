@@ -100,7 +100,7 @@ function runQemu(
 }
 
 /**
- * QEMU ended itself by an assertion of its own (abort(3): 128 + SIGABRT). Seen with QEMU 10.0 and 11.1 under TCG: a guest of the
+ * QEMU ended itself by an assertion of its own (abort(3): 128 + SIGABRT). Seen with QEMU 10.0 under TCG (11.1 aborts, too): a guest of the
  * stick that writes CR8 while an interrupt is pending, as OVMF's interrupt handlers do, ends in
  * `tcg_handle_interrupt: assertion failed: (bql_locked())`.
  */

@@ -2,8 +2,8 @@
  * The demo under BIOS, twice on one stick: guests with real KVM inside the emulated PC, what is kept and what is
  * forgotten, confinement, identity, and a clean shutdown. TCG is named: there the nested KVM is sure to exist.
  *
- * One CPU: with two, each of which QEMU emulates in a thread of its own, the host now and then hung when the second guest
- * started beside the first, and the PC was reset (QEMU 11.1, two of six runs).
+ * One CPU: with two, each of which QEMU emulates in a thread of its own, two of seven runs failed (QEMU 11.1). In the one
+ * whose journal was read the host stopped when the second guest started beside the first, and its PC was reset.
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
