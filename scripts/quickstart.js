@@ -9,7 +9,7 @@ import { formatSeconds } from '../dist/cli/progress.js'
 import { safe } from '../dist/cli/safe.js'
 import { openTerminal } from '../dist/cli/terminal.js'
 import { eventText } from '../dist/cli/trial-text.js'
-import { buildImage, EXIT, formatBytes, proveImage, Store, storeFolder } from '../dist/index.js'
+import { buildImage, EXIT, formatBytes, formatCpus, proveImage, Store, storeFolder } from '../dist/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
@@ -60,7 +60,7 @@ function summary(built, proof, seconds) {
     ]),
     '',
     host
-      ? `Guests, on a PC with ${formatBytes(host.memory)} and ${host.cpus} CPUs`
+      ? `Guests, on a PC with ${formatBytes(host.memory)} and ${formatCpus(host.cpus)}`
       : 'The host did not come up',
     column(
       guests.map((guest) => [guest.name, `${guest.state}${guest.said ? `, and said "${guest.said}"` : ''}`]),

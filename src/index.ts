@@ -13,7 +13,18 @@ export type { Json, Sha256 } from './base/digests.js'
 export { EXIT, Interrupted, KeyvisorError, type Position, type Problem } from './base/errors.js'
 export { type Progress, type ProgressEvent, silent } from './base/progress.js'
 export { systemTools, type ToolCall, type ToolResult, type ToolRunner } from './base/tool.js'
-export { type Bytes, formatBytes, GiB, KiB, type Lba, MiB, parseBytes, SECTOR, TiB } from './base/units.js'
+export {
+  type Bytes,
+  formatBytes,
+  formatCpus,
+  GiB,
+  KiB,
+  type Lba,
+  MiB,
+  parseBytes,
+  SECTOR,
+  TiB,
+} from './base/units.js'
 export { type BuildRequest, type BuildResult, buildImage } from './build/build.js'
 export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './build/manifest.js'
 export { lockPath } from './build/prepare.js'

@@ -21,6 +21,11 @@ export const TiB: Bytes = 1024 * GiB
 const FACTORS: Record<string, Bytes> = { B: 1, KiB, MiB, GiB, TiB }
 const NAMES = ['TiB', 'GiB', 'MiB', 'KiB'] as const
 
+/** `1 CPU`, `2 CPUs`. */
+export function formatCpus(count: number): string {
+  return `${count} CPU${count === 1 ? '' : 's'}`
+}
+
 /** How a size is written in a profile and on the command line. Shared with the JSON Schema. */
 export const SIZE_PATTERN = /^([0-9]+)(B|KiB|MiB|GiB|TiB)$/
 

@@ -3,6 +3,7 @@
  */
 import {
   formatBytes,
+  formatCpus,
   formatProblem,
   type GuestPreview,
   type Pc,
@@ -140,11 +141,11 @@ function readyWords(ready: Ready): string {
 }
 
 function pcWords({ memory, cpus, kvm }: Pc): string {
-  return `on ${formatBytes(memory)}, ${cpus} CPU${cpus === 1 ? '' : 's'}${kvm ? '' : ', no KVM'}`
+  return `on ${formatBytes(memory)}, ${formatCpus(cpus)}${kvm ? '' : ', no KVM'}`
 }
 
 function sizedWords({ start, reason, memory, cpus, accelerator }: GuestPreview['sized']): string {
-  const gets = `${formatBytes(memory)}, ${cpus} CPU${cpus === 1 ? '' : 's'}, ${accelerator === 'kvm' ? 'KVM' : 'emulated'}`
+  const gets = `${formatBytes(memory)}, ${formatCpus(cpus)}, ${accelerator === 'kvm' ? 'KVM' : 'emulated'}`
   return start ? gets : `not started: ${reason}`
 }
 

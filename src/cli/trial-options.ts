@@ -7,7 +7,7 @@ import { type Bytes, type Firmware, parseBytes } from '../index.js'
 export interface PcOptions {
   firmware: Firmware
   memory: Bytes
-  cpus: number
+  cpus?: number
   stickSize?: Bytes
   /** False: the stick's guests have no KVM there. */
   virtualization: boolean
@@ -20,7 +20,9 @@ export function addPcOptions(command: Command): Command {
   return command
     .addOption(firmware.choices(['bios', 'uefi', 'secureboot']).default('bios'))
     .addOption(sizeOption('--memory <size>', 'memory of the PC').default(parseBytes('3GiB'), '3GiB'))
-    .addOption(new Option('--cpus <n>', 'CPUs of the PC').argParser(parseCpus).default(2))
+    .addOption(
+      new Option('--cpus <n>', 'CPUs of the PC (default: 2; 1 where it is emulated)').argParser(parseCpus),
+    )
     .addOption(sizeOption('--stick-size <size>', 'size of the stick (default: 8GiB, or more where needed)'))
     .option('--no-virtualization', 'a PC without VT-x or SVM: the guests on the stick are emulated')
 }

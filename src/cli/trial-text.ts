@@ -3,7 +3,7 @@
  *
  * Every name and reason comes from the stick: whoever prints this makes it safe first.
  */
-import { type Check, formatBytes, type Proof, type ReportEvent, type Trial } from '../index.js'
+import { type Check, formatBytes, formatCpus, type Proof, type ReportEvent, type Trial } from '../index.js'
 import { formatSeconds } from './progress.js'
 
 const ACCELERATOR = { kvm: 'KVM', tcg: 'software emulation' }
@@ -20,7 +20,7 @@ export function eventText(event: ReportEvent): string {
       const { name, state, reason, seconds, said, memory, cpus } = event
       const words = [state, reason && `: ${reason}`, said && `: "${said}"`].filter(Boolean).join('')
       if (state === 'skipped') return `guest ${name} ${words}`
-      return `guest ${name} ${words} (${formatSeconds(seconds)}, ${formatBytes(memory)}, ${cpus} CPUs)`
+      return `guest ${name} ${words} (${formatSeconds(seconds)}, ${formatBytes(memory)}, ${formatCpus(cpus)})`
     }
     case 'network': {
       const sockets = event.listens.map(({ protocol, port }) => `${protocol} ${port}`)
@@ -40,7 +40,7 @@ export function eventText(event: ReportEvent): string {
 
 /** How to reach a stick that has just been switched on. */
 export function trialText({ pc, links, ssh }: Pick<Trial, 'pc' | 'links' | 'ssh'>): string {
-  const ram = `${formatBytes(pc.memory)}, ${pc.cpus} CPUs, ${pc.firmware}, ${ACCELERATOR[pc.accelerator]}`
+  const ram = `${formatBytes(pc.memory)}, ${formatCpus(pc.cpus)}, ${pc.firmware}, ${ACCELERATOR[pc.accelerator]}`
   return [
     `a virtual PC starts from the stick (${ram})`,
     ...links.map(({ guest, url }) => `  ${guest}: ${url}  (once it is ready)`),

@@ -5,7 +5,7 @@
  * `plan --on`, so that both give the same numbers.
  * Left out: moving memory between guests while they run.
  */
-import { alignUp, type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
+import { alignUp, type Bytes, formatBytes, formatCpus, GiB, MiB } from '../base/units.js'
 import type { Accelerator, GuestDefinition } from './types.js'
 
 /** The machine that the stick is plugged into. */
@@ -88,7 +88,7 @@ function byStartOrder(a: GuestDefinition, b: GuestDefinition): number {
 
 /** Why a guest cannot start with `left` bytes to give away; empty when it can. */
 function obstacle(guest: GuestDefinition, left: Bytes, pc: Pc): string {
-  if (guest.cpus.min > pc.cpus) return `needs ${guest.cpus.min} CPUs, this PC has ${pc.cpus}`
+  if (guest.cpus.min > pc.cpus) return `needs ${formatCpus(guest.cpus.min)}, this PC has ${pc.cpus}`
   if (least(guest) > left) {
     return `needs ${formatBytes(least(guest))} of memory, ${formatBytes(left)} is left on this PC`
   }

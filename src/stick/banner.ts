@@ -1,7 +1,7 @@
 /**
  * The banner above the login prompt, in the form that agetty(8) reads from issue files.
  */
-import { formatBytes } from '../base/units.js'
+import { formatBytes, formatCpus } from '../base/units.js'
 import type { GuestEvent, GuestState, HostEvent } from '../plan/report.js'
 import type { LibraryGuest } from '../plan/types.js'
 import type { Machine } from './machine.js'
@@ -103,7 +103,7 @@ function pcText(host: HostEvent): string {
     host.accelerator === 'kvm'
       ? 'hardware virtualization'
       : 'NO hardware virtualization: guests are slow (look for VT-x or SVM in the firmware settings)'
-  return `${formatBytes(host.memory)} of memory, ${host.cpus} CPUs, ${kvm}`
+  return `${formatBytes(host.memory)} of memory, ${formatCpus(host.cpus)}, ${kvm}`
 }
 
 function guestText(guest: GuestLine): string {

@@ -2,6 +2,7 @@ import t from 'tap'
 import {
   alignUp,
   formatBytes,
+  formatCpus,
   GiB,
   KiB,
   MiB,
@@ -70,4 +71,9 @@ t.test('alignUp gives the least multiple that is not below', async (t) => {
     const up = alignUp(value, alignment)
     t.ok(up >= value && up < value + alignment && up % alignment === 0, `${value} to ${alignment}`)
   }
+})
+
+t.test('CPUs are counted as people do', async (t) => {
+  t.equal(formatCpus(1), '1 CPU')
+  t.equal(formatCpus(16), '16 CPUs')
 })
