@@ -55,9 +55,9 @@ async function boot(ask) {
 /** Bytes, before packing, below each folder of interest of the root. */
 async function rootParts() {
   const { layout } = await inspectImage(image, inspectionTools())
-  const { firstLba } = layout.partitions.find(({ name }) => name === 'root-a')
+  const { first } = layout.partitions.find(({ name }) => name === 'root-a')
   const parts = new Map()
-  for (const line of printed('unsquashfs', ['-o', `${firstLba * SECTOR}`, '-lls', image]).split('\n')) {
+  for (const line of printed('unsquashfs', ['-o', `${first * SECTOR}`, '-lls', image]).split('\n')) {
     const [, type, size, path] =
       /^([-dlcbps])\S+ \S+\s+(\d+) \S+ \S+ squashfs-root\/?(.*?)( -> .*)?$/.exec(line) ?? []
     if (type !== '-') continue

@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
-import { GiB } from '../../src/base/units.js'
+import { GiB, SECTOR } from '../../src/base/units.js'
+import { inspectionTools } from '../../src/build/tools.js'
 import type { PcDisk } from '../../src/lab/machine.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
+import { inspectImage } from '../../src/media/inspect.js'
 import { copyImage, isEvent, onStick, openStick, serialText, waitFor, waitForWords } from '../boot/demo.js'
 import { needTools, skipAloud } from '../tools.js'
 
@@ -88,7 +90,21 @@ const disk = (path: string, format: PcDisk['format'], bus: PcDisk['bus'], before
   ...{ path, format, bus, before },
 })
 
-if (demo && needTools(t, 'sfdisk', 'mke2fs', 'mkswap', 'cryptsetup', 'mkfs.fat', 'losetup', 'vgcreate')) {
+if (
+  demo &&
+  needTools(
+    t,
+    'qemu-img',
+    'qemu-io',
+    'sfdisk',
+    'mke2fs',
+    'mkswap',
+    'cryptsetup',
+    'mkfs.fat',
+    'losetup',
+    'vgcreate',
+  )
+) {
   const folder = t.testdir()
   const [one, two] = [join(folder, 'one.qcow2'), join(folder, 'two.qcow2')]
   let first: Identity | undefined
@@ -155,6 +171,29 @@ if (demo && needTools(t, 'sfdisk', 'mke2fs', 'mkswap', 'cryptsetup', 'mkfs.fat',
       t.notOk(await waitFor(trial, 30, isEvent('host')), 'the host does not start')
     })
     t.equal(await digestOf(copy), digest)
+  })
+
+  await t.test('a data partition that does not mount is reported, and left as it is', async (t) => {
+    const [broken, before] = [join(folder, 'broken.qcow2'), join(folder, 'before.qcow2')]
+    await copyImage(one, broken)
+    await copyImage(`${one}.image`, `${broken}.image`)
+    const { layout } = await inspectImage(demo.image, inspectionTools())
+    const library = layout.partitions.find(({ name }) => name === 'library')
+    const start = ((library?.last ?? 0) + 1) * SECTOR
+    // The superblock, and the copy of it that e2fsck would mend it from.
+    await systemTools.run({
+      tool: 'qemu-io',
+      args: ['-f', 'qcow2', '-c', `write -z ${start} 160M`, broken],
+    })
+    await copyImage(broken, before)
+    await withTrial(demo.image, { accelerator: 'tcg', keep: broken }, demo.run, async (trial) => {
+      const problem = await waitFor(trial, 300, isEvent('problem'))
+      t.match(problem, { code: 'data', message: /does not mount; nothing on it was changed/ })
+      t.ok(await waitFor(trial, 300, isEvent('done')), 'the host is up all the same')
+      t.equal(await trial.shutDown(240), 'off')
+    })
+    const { stdout } = await systemTools.run({ tool: 'qemu-img', args: ['compare', before, broken] })
+    t.match(stdout, /Images are identical/)
   })
 
   await t.test("the PC's clock is not set, wrong as it may be", async (t) => {
