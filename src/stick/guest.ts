@@ -16,8 +16,9 @@ export const LIBRARY = '/run/keyvisor/library'
 /** Seconds that a guest has for its sign. Emulation is five to ten times slower than KVM. */
 const PATIENCE: Record<Accelerator, number> = { kvm: 300, tcg: 900 }
 
-/** Milliseconds between two looks for it. */
+/** Milliseconds between two looks for it, and how many times longer than a look the pause is where that is more. */
 const LOOK_EVERY = 1000
+const PAUSE_PER_LOOK = 8
 
 /**
  * Overlays allocate in 4 KiB steps inside 128 KiB clusters, which spares a stick the copying of whole clusters
@@ -76,14 +77,20 @@ export function isRunning(machine: Machine, { name }: Pick<LibraryGuest, 'name'>
   return machine.exists(`/run/libvirt/qemu/${name}.pid`)
 }
 
-/** Waits for the sign that the profile names. Throws Error when the guest ends, or gives none in time. */
+/**
+ * Waits for the sign that the profile names. Throws Error when the guest ends, or gives none in time. On a slow PC a look
+ * is a good part of a second, which the guest could use better.
+ */
 export function awaitSign(machine: Machine, guest: LibraryGuest, accelerator: Accelerator): void {
   const gaveSign = signOf(machine, guest)
   const deadline = machine.now() + PATIENCE[accelerator] * 1000
-  while (!gaveSign()) {
+  for (;;) {
+    const began = machine.now()
+    if (gaveSign()) return
+    const now = machine.now()
     if (!isRunning(machine, guest)) throw new Error('it ended before it was ready')
-    if (machine.now() > deadline) throw new Error(`it gave no sign within ${PATIENCE[accelerator]} s`)
-    machine.sleep(LOOK_EVERY)
+    if (now > deadline) throw new Error(`it gave no sign within ${PATIENCE[accelerator]} s`)
+    machine.sleep(Math.max(LOOK_EVERY, (now - began) * PAUSE_PER_LOOK))
   }
 }
 
