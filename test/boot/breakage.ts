@@ -65,32 +65,16 @@ export async function removeLibrary(image: string, partition: Partitions): Promi
   await systemTools.run({ tool: 'sgdisk', args: [`--delete=${partition('library').number}`, image] })
 }
 
-/** To the initrd, squashfs is a module that cannot be loaded: as where it was left out. */
+/** An initrd without squashfs: its module lies there under another name. Modules are in a part that is not compressed. */
 export async function removeSquashfs(image: string, partition: Partitions, scratch: string): Promise<void> {
   const esp = `${image}@@${partition('esp').first * SECTOR}`
   const mcopy = (...args: string[]) => systemTools.run({ tool: 'mcopy', args: ['-o', '-i', esp, ...args] })
   const initrd = `${scratch}/initrd.img`
   await mcopy('::/a/initrd.img', initrd)
-  const more = cpio([
-    { path: 'etc', mode: 0o040755, text: '' },
-    { path: 'etc/modprobe.d', mode: 0o040755, text: '' },
-    { path: 'etc/modprobe.d/no-squashfs.conf', mode: 0o100644, text: 'install squashfs /bin/false\n' },
-    { path: 'TRAILER!!!', mode: 0, text: '' },
-  ])
-  await writeFile(initrd, Buffer.concat([more, await readFile(initrd)]))
+  const bytes = await readFile(initrd)
+  const at = bytes.indexOf('/squashfs.ko')
+  if (at < 0) throw new Error('BUG: the initrd has no module squashfs where one can read its name')
+  bytes.write('/unusable', at, 'latin1')
+  await writeFile(initrd, bytes)
   await mcopy(initrd, '::/a/initrd.img')
-}
-
-/** An archive that the kernel unpacks before the one behind it (Linux, "initramfs buffer format"; 13 numbers a file). */
-function cpio(files: { path: string; mode: number; text: string }[]): Buffer {
-  const entries = files.map(({ path, mode, text }, index) => {
-    const numbers = [index + 1, mode, 1, 0, 0, 0, text.length, 0, 0, 0, 0, path.length + 1, 0]
-    const header = `070701${numbers.map((number) => number.toString(16).padStart(8, '0')).join('')}`
-    return Buffer.concat([padded(`${header}${path}\0`, 4), padded(text, 4)])
-  })
-  return padded(Buffer.concat(entries).toString('latin1'), 512)
-}
-
-function padded(text: string, to: number): Buffer {
-  return Buffer.from(text.padEnd(Math.ceil(text.length / to) * to, '\0'), 'latin1')
 }
