@@ -17,6 +17,7 @@ import { packLibrary } from '../guests/library.js'
 import { grubConfig } from '../host/grub.js'
 import { hostEntries, packHostRoot } from '../host/root.js'
 import { libraryIndex } from '../plan/plan.js'
+import { LOADING_PREFIX } from '../plan/report.js'
 import { hasSecrets } from '../plan/secrets.js'
 import type { GuestPlan, Lock } from '../plan/types.js'
 import { fetchDebs, lockedDebs } from './lock.js'
@@ -177,6 +178,7 @@ function makeEsp(making: Making, host: Done, library: Done, stick: StickManifest
     await writeFile(manifest, `${JSON.stringify(stick, null, 1)}\n`)
     const grub = grubConfig({
       title: `Keyvisor ${plan.name}`,
+      announcement: `${LOADING_PREFIX}${plan.name}`,
       slot: 'a',
       root: hashTree(host),
       library: hashTree(library),

@@ -96,7 +96,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     disks: plan.guests.map((guest) => (guestDisks[guest.name] as Stage).key),
   })
   const loader = stage('loader', 1, 'make the BIOS boot loader', common)
-  const esp = stage('esp', 1, 'pack the boot partition', {
+  const esp = stage('esp', 2, 'pack the boot partition', {
     ...common,
     root: hostRoot.key,
     library: library.key,

@@ -50,22 +50,27 @@ export function trialText({ pc, links, ssh }: Pick<Trial, 'pc' | 'links' | 'ssh'
   ].join('\n')
 }
 
-/** The verdict, and what helps where it is a bad one. */
+/** The verdict, and what helps where it is a bad one: what failed, the last serial lines, the last picture. */
 export function proofText(proof: Proof): string {
-  const { passed, checks, firmware, accelerator, seconds, serialTail, report } = proof
+  const { passed, checks, firmware, accelerator, seconds, report } = proof
   const how = `${firmware}, ${ACCELERATOR[accelerator]}, ${formatSeconds(seconds)}`
   const verdict = passed ? `passed (${how})` : `FAILED (${how})`
-  const tail = passed
-    ? []
-    : ['', 'the last lines of its serial console:', ...serialTail.map((line) => `  | ${line}`)]
-  const saved = report ? ['', `the whole report is in ${report}`] : []
-  const more =
-    passed || report
-      ? []
-      : ['', 'run it again with --report DIR for the whole log and a picture of the screen']
-  return [verdict, ...checks.map(checkText), ...tail, ...saved, ...more].join('\n')
+  const sorted = [...checks.filter((check) => check.passed), ...checks.filter((check) => !check.passed)]
+  const saved = report ? ['', `the whole report is in ${report}: begin with report.html`] : []
+  return [verdict, ...sorted.map(checkText), ...saved, ...(passed ? [] : failureText(proof))].join('\n')
 }
 
 function checkText({ name, passed, detail }: Check): string {
   return `  ${passed ? 'ok     ' : 'FAILED '} ${name}: ${detail}`
+}
+
+function failureText({ checks, serialTail, screens, report }: Proof): string[] {
+  const failed = checks.filter((check) => !check.passed).map(({ name }) => name)
+  const last = screens.at(-1)
+  return [
+    ...['', `what failed: ${failed.join(', ')}`, 'the last lines of its serial console:'],
+    ...serialTail.map((line) => `  | ${line}`),
+    last ? `the last picture of its screen: ${report}/${last.file}` : 'there is no picture of its screen',
+    ...(report ? [] : ['run it again with --report DIR for pictures and the whole log']),
+  ]
 }

@@ -8,6 +8,8 @@ import type { HashTree } from '../disk/hash-tree.js'
 
 export interface BootEntry {
   title: string
+  /** Said on the screen and the serial console before the kernel is read, which takes seconds. */
+  announcement: string
   slot: 'a' | 'b'
   root: HashTree
   library: HashTree
@@ -32,7 +34,11 @@ export function grubConfig(entry: BootEntry): string {
     ...kernelArguments,
   ]
   const start = (more: string[]) =>
-    `  linux /${slot}/vmlinuz ${[...words, ...more].join(' ')}\n  initrd /${slot}/initrd.img`
+    [
+      `  echo '${entry.announcement.replace(/[^\w .:-]/g, '')}'`,
+      `  linux /${slot}/vmlinuz ${[...words, ...more].join(' ')}`,
+      `  initrd /${slot}/initrd.img`,
+    ].join('\n')
   return `set timeout_style=hidden
 set timeout=${TIMEOUT}
 set default=0

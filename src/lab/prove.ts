@@ -1,18 +1,22 @@
 /**
  * The proof that an image boots: it is started, and passes only on the stick's own report.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { KeyvisorError } from '../base/errors.js'
+import { which } from '../base/tool.js'
+import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
 import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
+import { openScreens, type Screen, type Screens } from './screens.js'
 import type { Ending } from './session.js'
+import { type Moment, openTimeline, type Timeline } from './timeline.js'
 import { saveReport, type Trial, type TrialOptions, withTrial } from './trial.js'
 
 export interface ProveOptions extends TrialOptions {
-  /** Folder for report.jsonl, serial.log, and screen.png of a boot that failed. */
+  /** Folder for report.jsonl, serial.log, and pictures. With it, guests are asked for theirs by a one-time key. */
   report?: string
   /** Seconds that the stick has to say that it is done; default: by guests and accelerator. */
   deadline?: number
@@ -32,6 +36,9 @@ export interface Proof {
   passed: boolean
   firmware: Firmware
   accelerator: Accelerator
+  memory: Bytes
+  cpus: number
+  virtualization: boolean
   checks: Check[]
   events: ReportEvent[]
   /** From power-on to the verdict, by the clock of this machine. */
@@ -39,6 +46,12 @@ export interface Proof {
   /** The last lines of the stick's serial console. */
   serialTail: string[]
   shutdown: Ending
+  /** When what was heard. */
+  timings: Moment[]
+  /** In the order in which they were taken; none without a report. */
+  screens: Screen[]
+  /** What a report should picture and does not, and why. */
+  unseen: string[]
   /** Folder of the report, as an absolute path; null where none was asked for. */
   report: string | null
 }
@@ -89,20 +102,43 @@ function proveOnce(
   run: StageRun,
 ): Promise<Proof> {
   const outcome = settled()
+  const timeline = openTimeline()
+  const screens = report === null ? null : openScreens(report)
   const onEvent = (event: ReportEvent) => {
+    timeline.hear(event)
     options.onEvent?.(event)
     outcome.hear(event)
   }
-  return withTrial(image, { ...options, onEvent }, run, (trial) =>
-    judge(trial, outcome.reached, options, report, run.signal),
-  )
+  const onSerial = (line: string) => {
+    timeline.hearLine(line)
+    screens?.hearLine(line)
+    options.onSerial?.(line)
+  }
+  const ssh = options.ssh ?? (screens !== null && canAsk())
+  return withTrial(image, { ...options, ssh, onEvent, onSerial }, run, (trial) => {
+    timeline.start()
+    screens?.watch(trial)
+    return judge(trial, { reached: outcome.reached, timeline, screens, report }, options, run.signal)
+  })
+}
+
+/** Without these, a report just has no pictures of guests. */
+function canAsk(): boolean {
+  return ['ssh', 'ssh-keygen'].every((tool) => which(tool) !== undefined)
+}
+
+/** What watches a boot. */
+interface Watching {
+  reached: Promise<void>
+  timeline: Timeline
+  screens: Screens | null
+  report: string | null
 }
 
 async function judge(
   trial: Trial,
-  reached: Promise<void>,
+  { reached, timeline, screens, report }: Watching,
   options: ProveOptions,
-  report: string | null,
   signal: AbortSignal | undefined,
 ): Promise<Proof> {
   const began = Date.now()
@@ -111,15 +147,18 @@ async function judge(
   const seconds = Math.round((Date.now() - began) / 100) / 10
   const checks = judgeEvents(trial.events, trial.manifest, why)
   const good = checks.every((check) => check.passed)
-  if (!good && report) await saveScreen(trial, report)
+  await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
   const shutdown = await trial.shutDown(good ? PATIENCE.shutdown * factor : 0)
+  if (shutdown === 'off') timeline.end()
   if (good) checks.push(shutdownCheck(shutdown))
   if (report) await saveReport(trial, report)
-  const { firmware, accelerator } = trial.pc
+  const { firmware, accelerator, memory, cpus, virtualization } = trial.pc
   return {
-    ...{ passed: checks.every((check) => check.passed), firmware, accelerator, checks },
-    ...{ events: trial.events, seconds, serialTail: await serialTail(trial), shutdown, report },
+    ...{ passed: checks.every((check) => check.passed), firmware, accelerator, memory, cpus, virtualization },
+    ...{ checks, events: trial.events, seconds, serialTail: await serialTail(trial), shutdown },
+    ...{ timings: timeline.moments(), screens: screens?.taken() ?? [], unseen: screens?.missing() ?? [] },
+    report,
   }
 }
 
@@ -188,7 +227,8 @@ export function judgeEvents(events: readonly ReportEvent[], manifest: StickManif
     checks.push({ name: 'restart', passed: false, detail: `the host came up ${starts} times in one boot` })
   for (const guest of manifest.guests) {
     const told = events.findLast((event) => event.event === 'guest' && event.name === guest.name)
-    if (guest.autostart !== null) checks.push(guestCheck(guest, told as GuestEvent | undefined, why))
+    if (guest.autostart !== null)
+      checks.push(guestCheck(guest, told as GuestEvent | undefined, host !== undefined, why))
   }
   for (const event of events) {
     if (event.event === 'problem')
@@ -201,8 +241,14 @@ export function judgeEvents(events: readonly ReportEvent[], manifest: StickManif
   return checks
 }
 
-function guestCheck({ name, ready }: ManifestGuest, told: GuestEvent | undefined, why: string): Check {
+function guestCheck(
+  { name, ready }: ManifestGuest,
+  told: GuestEvent | undefined,
+  up: boolean,
+  why: string,
+): Check {
   const check = (passed: boolean, detail: string): Check => ({ name: `guest ${name}`, passed, detail })
+  if (!told && up && why) return check(false, `it was not ready ${why}`)
   if (!told) return check(false, `the stick said nothing of it ${why}`.trimEnd())
   if (told.state === 'ready') return check(true, `ready after ${Math.round(told.seconds)} s`)
   if (told.state === 'started' && ready.kind === 'none') return check(true, 'started, not proven')
@@ -216,15 +262,6 @@ function shutdownCheck(ending: Ending): Check {
     passed: off,
     detail: off ? 'switched itself off' : 'it did not switch itself off when the power button was pressed',
   }
-}
-
-/** The screen shows what no log has. It is no reason to lose the verdict when QEMU is gone already. */
-async function saveScreen(trial: Trial, report: string): Promise<void> {
-  const file = join(trial.folder, 'screen.png')
-  try {
-    await trial.screenshot(file)
-    await writeFile(join(report, 'screen.png'), await readFile(file))
-  } catch {}
 }
 
 async function serialTail({ pc }: Trial): Promise<string[]> {

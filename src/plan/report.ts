@@ -11,6 +11,9 @@ import type { Accelerator } from './types.js'
 /** Before each line on a serial console, so that a reader finds it among the kernel's and a login's lines. */
 export const SERIAL_PREFIX = 'KEYVISOR '
 
+/** What GRUB says on the screen and the serial console before it reads the kernel. */
+export const LOADING_PREFIX = 'keyvisor: loading '
+
 /** The virtio-serial port that takes the report. */
 export const REPORT_PORT = 'org.keyvisor.report.0'
 
@@ -96,7 +99,7 @@ export interface ProblemEvent {
   /** Stable name. The second line's end the boot. */
   code:
     | ('verity' | 'library' | 'data' | 'network' | 'firewall')
-    | ('no-identity' | 'no-stick' | 'two-sticks' | 'overlay')
+    | ('no-identity' | 'no-stick' | 'two-sticks' | 'root' | 'overlay')
   message: string
 }
 

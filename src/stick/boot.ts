@@ -2,6 +2,7 @@
  * The boot: what the stick does once its host is up. Everything that can go wrong with one guest is said of that
  * guest and stops no other.
  */
+import { formatBytes } from '../base/units.js'
 import { domainPaths, networkXml } from '../plan/domain.js'
 import { nftRules } from '../plan/firewall.js'
 import { type Placed, placeNetwork } from '../plan/network.js'
@@ -12,7 +13,17 @@ import { firstBanner } from './banner.js'
 import { readConfinement } from './confinement.js'
 import { defineDomain } from './definition.js'
 import { damagedDevices, readHost, readPc, uptime } from './facts.js'
-import { awaitSign, isRunning, LIBRARY, prepareDisks, prepareShares, startDomain, virsh } from './guest.js'
+import {
+  awaitSign,
+  ENOUGH,
+  freeBytes,
+  isRunning,
+  LIBRARY,
+  prepareDisks,
+  prepareShares,
+  startDomain,
+  virsh,
+} from './guest.js'
 import { type Machine, must } from './machine.js'
 import { openReport, type Report } from './report.js'
 import { awaitUplink, readNetwork, takenSubnets } from './uplink.js'
@@ -36,6 +47,7 @@ export function boot(machine: Machine): Booted {
   const tellDamage = damageWatch(machine, report)
   tellDamage()
   if (!index) report.tell(problem('library', `${INDEX} cannot be read: the library is missing or damaged`))
+  attempt(report, 'data', () => checkSpace(machine))
   const placed = index && connectGuests(machine, report, index)
   const outcomes = placed ? startGuests(machine, report, placed.guests, pc, tellDamage) : []
   if (placed) attempt(report, 'network', () => report.tell(readNetwork(machine, placed.network)))
@@ -73,6 +85,13 @@ function damageWatch(machine: Machine, report: Report): () => void {
       report.tell(problem('verity', `verity: ${device} has a block that is not as it was built`))
     }
   }
+}
+
+/** A guest that writes to a full partition is paused, which is better known before one looks for why it does not start. */
+function checkSpace(machine: Machine): void {
+  const free = hasData(machine) ? freeBytes(machine) : ENOUGH
+  if (free < ENOUGH)
+    throw new Error(`the data partition is full (${formatBytes(free)} free): make space on /data`)
 }
 
 /** The guests' network and the firewall. What fails is told; guests without network may still be of use. */

@@ -4,6 +4,8 @@
  * Everything here throws an Error whose message is for a person: it becomes the reason of a failed guest.
  * Left out: what the domain is (`definition.ts`).
  */
+
+import { type Bytes, MiB } from '../base/units.js'
 import { domainPaths } from '../plan/domain.js'
 import { addressOf } from '../plan/firewall.js'
 import { consoleLines } from '../plan/report.js'
@@ -19,6 +21,9 @@ const PATIENCE: Record<Accelerator, number> = { kvm: 300, tcg: 900 }
 /** Milliseconds between two looks for it, and how many times longer than a look the pause is where that is more. */
 const LOOK_EVERY = 1000
 const PAUSE_PER_LOOK = 8
+
+/** Looks between two at the space on data. */
+const SPACE_EVERY = 5
 
 /**
  * Overlays allocate in 4 KiB steps inside 128 KiB clusters, which spares a stick the copying of whole clusters
@@ -77,20 +82,41 @@ export function isRunning(machine: Machine, { name }: Pick<LibraryGuest, 'name'>
   return machine.exists(`/run/libvirt/qemu/${name}.pid`)
 }
 
+/** From here on guests' states are asked for; asking costs more than reading what is free. */
+export const LOW: Bytes = 512 * MiB
+
+/** What a guest needs to go on: with less it would be paused again at once. */
+export const ENOUGH: Bytes = 64 * MiB
+
+/** What guests can still write, whose QEMU is not root: ext4 keeps a last hundredth for that (mke2fs(8), -m). */
+export function freeBytes(machine: Machine): Bytes {
+  return Number(must(machine, ['df', '--output=avail', '-B1', '/data']).split('\n')[1])
+}
+
+/** QEMU pauses a guest that it cannot write for (`werror=enospc`, its default for virtio disks): nothing is lost. */
+export function isPaused(machine: Machine, name: string): boolean {
+  return (
+    isRunning(machine, { name }) &&
+    must(machine, virsh('domstate', name, '--reason')).includes('paused (I/O error)')
+  )
+}
+
 /**
- * Waits for the sign that the profile names. Throws Error when the guest ends, or gives none in time. On a slow PC a look
- * is a good part of a second, which the guest could use better.
+ * Waits for the sign that the profile names. Throws Error when the guest ends, is paused, or gives none in time. On a slow
+ * PC a look is a good part of a second, which the guest could use better.
  */
 export function awaitSign(machine: Machine, guest: LibraryGuest, accelerator: Accelerator): void {
   const gaveSign = signOf(machine, guest)
   const deadline = machine.now() + PATIENCE[accelerator] * 1000
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     const began = machine.now()
     if (gaveSign()) return
-    const now = machine.now()
+    const took = machine.now() - began
     if (!isRunning(machine, guest)) throw new Error('it ended before it was ready')
-    if (now > deadline) throw new Error(`it gave no sign within ${PATIENCE[accelerator]} s`)
-    machine.sleep(Math.max(LOOK_EVERY, (now - began) * PAUSE_PER_LOOK))
+    if (looks % SPACE_EVERY === 0 && freeBytes(machine) < LOW && isPaused(machine, guest.name))
+      throw new Error('the stick is full: it is paused until there is space on /data')
+    if (machine.now() > deadline) throw new Error(`it gave no sign within ${PATIENCE[accelerator]} s`)
+    machine.sleep(Math.max(LOOK_EVERY, took * PAUSE_PER_LOOK))
   }
 }
 

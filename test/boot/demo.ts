@@ -1,7 +1,7 @@
 /**
  * Images for boot tests, the demo's above all, each built once, and what the tests share.
  */
-import { mkdir, open, readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -43,7 +43,8 @@ export function openDemo(t: Test): Promise<Demo | undefined> {
 export async function openStick(t: Test, profile: string): Promise<Demo | undefined> {
   t.setTimeout(FILE_TIMEOUT)
   if (!needTools(t, 'bwrap', 'mmdebstrap', 'ssh', 'ssh-keygen', 'ssh-keyscan')) return undefined
-  await takeTurn(t)
+  turn ??= takeTurn(t)
+  await turn
   const run = { store: await Store.open(storeFolder()), progress: silent }
   const out = join(process.cwd(), 'out/test')
   await mkdir(out, { recursive: true })
@@ -54,6 +55,9 @@ export async function openStick(t: Test, profile: string): Promise<Demo | undefi
 
 /** One process at a time can listen on this name; it is free again when that process ends, however it does. */
 const TURN = '\0keyvisor-boot-test'
+
+/** A file that opens several images has one turn. */
+let turn: Promise<void> | undefined
 
 async function takeTurn(t: Test): Promise<void> {
   for (;;) {
@@ -115,15 +119,4 @@ export async function onStick({ ssh }: Trial, command: string): Promise<string> 
 /** A copy of an image, holes kept, for a test that damages it. */
 export async function copyImage(image: string, target: string): Promise<void> {
   await systemTools.run({ tool: 'cp', args: ['--sparse=always', '--reflink=auto', image, target] })
-}
-
-/** Changes one bit of one byte. */
-export async function damage(file: string, offset: number): Promise<void> {
-  const opened = await open(file, 'r+')
-  try {
-    const { buffer } = await opened.read(Buffer.alloc(1), 0, 1, offset)
-    await opened.write(Buffer.of((buffer[0] as number) ^ 1), 0, 1, offset)
-  } finally {
-    await opened.close()
-  }
 }

@@ -8,7 +8,8 @@ import type { StageRun } from '../../src/build/stage.js'
 import { openLab } from '../../src/lab/tree.js'
 import { withTrial } from '../../src/lab/trial.js'
 import { inspectImage } from '../../src/media/inspect.js'
-import { copyImage, damage, isEvent, onStick, openDemo, serialText, waitFor, waitForWords } from './demo.js'
+import { damage } from './breakage.js'
+import { copyImage, isEvent, onStick, openDemo, serialText, waitFor, waitForWords } from './demo.js'
 
 const demo = await openDemo(t)
 

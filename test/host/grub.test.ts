@@ -7,6 +7,7 @@ import { needTools } from '../tools.js'
 
 const entry: BootEntry = {
   title: 'Keyvisor demo',
+  announcement: 'keyvisor: loading demo',
   slot: 'a',
   root: { rootHash: 'ab'.repeat(32), offset: 150_000_640 },
   library: { rootHash: 'cd'.repeat(32), offset: 4096 },
@@ -29,7 +30,7 @@ t.test('GRUB takes its configuration', async (t) => {
 t.test('a name with odd letters does not steer GRUB', async (t) => {
   if (!needTools(t, 'grub-script-check')) return
   for (const title of ["it's", '"$root"', "a' { reboot } '", 'ä }\n}', '`x`']) {
-    const config = grubConfig({ ...entry, title })
+    const config = grubConfig({ ...entry, title, announcement: title })
     await checked(t, config)
     t.equal(config.match(/^menuentry '[\w .()-]*' \{$/gm)?.length, 2, title)
   }

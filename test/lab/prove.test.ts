@@ -66,6 +66,14 @@ t.test('a report without an end does not pass, even when every guest is ready', 
   ])
 })
 
+t.test('a guest that the stick still waits for is named', async (t) => {
+  t.strictSame(verdict([host], manifest(log), 'within 9 s'), [
+    'ok host: up after 31 s',
+    'FAILED guest web: it was not ready within 9 s',
+    'FAILED report: it did not come to its end within 9 s',
+  ])
+})
+
 t.test('an end that leaves out a guest does not pass', async (t) => {
   t.strictSame(verdict([host, done], manifest(log)), [
     'ok host: up after 31 s',

@@ -113,6 +113,36 @@ t.test('a guest that fails stops no other', async (t) => {
   t.match(next, { name: 'next', state: 'started' })
 })
 
+t.test('a guest that is paused since the stick is full is not waited for', async (t) => {
+  const web = guest('web', { autostart: 5, ready: { kind: 'log', pattern: '^never$' } })
+  const answer: Answer = (line) => {
+    if (line.startsWith('df ')) return ' Avail\n4096\n'
+    return line.includes('domstate web') ? 'paused (I/O error)\n' : undefined
+  }
+  const events = told(stick([web], answer))
+  t.match(
+    events.find(({ event }) => event === 'problem'),
+    { code: 'data', message: 'the data partition is full (4KiB free): make space on /data' },
+  )
+  const [paused] = guestsOf(events)
+  t.match(paused, { state: 'failed', reason: /^the stick is full: it is paused/ })
+  t.ok((paused?.seconds ?? 300) < 10)
+})
+
+t.test(
+  'a guest that is slow, or that somebody paused, is waited for on a stick with little space',
+  async (t) => {
+    const web = guest('web', { autostart: 5, ready: { kind: 'log', pattern: '^never$' } })
+    const answer: Answer = (line) => {
+      if (line.startsWith('df ')) return ` Avail\n${100 * 2 ** 20}\n`
+      return line.includes('domstate web') ? 'paused (user)\n' : undefined
+    }
+    const events = told(stick([web], answer))
+    t.notOk(events.some(({ event }) => event === 'problem'))
+    t.equal(guestsOf(events)[0]?.reason, 'it gave no sign within 300 s')
+  },
+)
+
 t.test('a libvirt that hangs is said to', async (t) => {
   const answer: Answer = (line) => (line.includes('start counter') ? { code: 124 } : undefined)
   t.equal(guestsOf(told(stick([counter], answer)))[0]?.reason, 'virsh did not end within 120 s')

@@ -1,0 +1,179 @@
+/**
+ * Pictures of a boot: the firmware, GRUB, each guest's own screen, the banner, and whatever a boot that failed shows.
+ *
+ * They are evidence for a person and fail no boot: what cannot be pictured is said, and that is all.
+ * Left out: what is made of them (`report-html.ts`).
+ */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { systemTools } from '../base/tool.js'
+import { type Bytes, MiB } from '../base/units.js'
+import { type GuestEvent, LOADING_PREFIX, type ReportEvent, SERIAL_PREFIX } from '../plan/report.js'
+import { isBlank, isPng } from './png.js'
+import type { Trial } from './trial.js'
+
+export interface Screen {
+  /** `firmware`, `grub`, `guest NAME`, `banner`, or `failure`. */
+  name: string
+  /** PNG, relative to the report's folder. */
+  file: string
+}
+
+export interface Screens {
+  /** Begins to look: the PC is on. */
+  watch(trial: Camera): void
+  /** A line of the serial console. */
+  hearLine(line: string): void
+  /** Takes what is to be seen at the end: guests and banner where the stick is done, the screen of a failure. */
+  close(trial: Trial, end: { done: boolean; good: boolean }, signal?: AbortSignal): Promise<void>
+  taken(): Screen[]
+  /** What is not pictured, and why: `guest web: ...`. */
+  missing(): string[]
+}
+
+type Camera = Pick<Trial, 'screenshot' | 'folder'>
+
+/** Milliseconds between two looks at the firmware's screen. */
+const LOOK_EVERY = 700
+
+/** Milliseconds that the login prompt takes to show the last banner under emulation. */
+const SETTLE = 2000
+
+/** The kernel's lines, and the report's: from here on the screen is not the firmware's. */
+const KERNEL = new RegExp(`\\[ *\\d+\\.\\d{6}\\] |${SERIAL_PREFIX}`)
+
+/** Pictures are written to `report`, a folder that is there. */
+export function openScreens(report: string): Screens {
+  const album = openAlbum(report)
+  let look: Look | undefined
+  let firmware: Promise<void> | undefined
+  let grub: Promise<void> | undefined
+  const started = new AbortController()
+  const shoot = (name: string, file: string) => (look ? album.add(name, file, look()) : Promise.resolve())
+  return {
+    watch(trial) {
+      look = openCamera(trial)
+      firmware = album.add('firmware', 'firmware.png', firstPicture(look, started.signal))
+    },
+    hearLine(line) {
+      if (line.includes(LOADING_PREFIX)) grub ??= shoot('grub', 'grub.png')
+      if (grub || KERNEL.test(line)) started.abort()
+    },
+    async close(trial, { done, good }, signal) {
+      started.abort()
+      await Promise.all([firmware, grub ?? album.miss('grub', 'it said nothing on the serial console')])
+      if (done) await addGuests(trial, album, signal)
+      signal?.throwIfAborted()
+      if (done) await sleep(SETTLE).then(() => shoot('banner', 'banner.png'))
+      if (!good) await shoot('failure', 'screen.png')
+    },
+    taken: album.taken,
+    missing: album.missing,
+  }
+}
+
+// ------------------------------------------------------------------------------------------ keeping them
+
+interface Album {
+  /** Keeps a picture under a name; says so where it cannot be had. Never rejects. */
+  add(name: string, file: string, png: Promise<Buffer>): Promise<void>
+  miss(name: string, why: string): void
+  taken(): Screen[]
+  missing(): string[]
+}
+
+function openAlbum(report: string): Album {
+  const screens: Screen[] = []
+  const missing: string[] = []
+  const miss = (name: string, why: string) => void missing.push(`${name}: ${why}`)
+  return {
+    async add(name, file, png) {
+      try {
+        await writeFile(join(report, file), await png)
+        screens.push({ name, file })
+      } catch (error) {
+        miss(name, (error as Error).message)
+      }
+    },
+    miss,
+    taken: () => [...screens],
+    missing: () => [...missing],
+  }
+}
+
+/** What is on the PC's screen now. */
+type Look = () => Promise<Buffer>
+
+/** QEMU sees the session's folder only. */
+function openCamera({ screenshot, folder }: Camera): Look {
+  let shots = 0
+  return async () => {
+    const file = join(folder, `screen-${++shots}.png`)
+    await screenshot(file)
+    return readFile(file)
+  }
+}
+
+/** The first picture that shows something. Rejects when the stick is being started before there was one. */
+async function firstPicture(look: Look, started: AbortSignal): Promise<Buffer> {
+  while (!started.aborted) {
+    const png = await look()
+    if (!started.aborted && !isBlank(png)) return png
+    await sleep(LOOK_EVERY, undefined, { signal: started }).catch(() => {})
+  }
+  throw new Error('its screen was blank until the stick was started')
+}
+
+// ---------------------------------------------------------------------------------------------- guests
+
+/** Larger than a picture of a guest's screen: a stick must not fill the memory of this machine. */
+const LARGEST: Bytes = 8 * MiB
+
+/** Seconds for the whole of it; a login takes some ten under emulation. */
+const PATIENCE = 90
+
+async function addGuests(trial: Trial, album: Album, signal: AbortSignal | undefined): Promise<void> {
+  const names = runningGuests(trial.events)
+  if (names.length === 0) return
+  const answer = ask(trial, screenshotScript(names), signal).then((text) => text.split('\n'))
+  for (const [index, name] of names.entries()) {
+    const png = answer.then((lines) => decodePicture(lines[index] ?? ''))
+    await album.add(`guest ${name}`, `guest-${index + 1}.png`, png)
+  }
+}
+
+/** Those whose QEMU runs: one that gave no sign is worth a look, too. */
+function runningGuests(events: readonly ReportEvent[]): string[] {
+  const told = events.filter((event): event is GuestEvent => event.event === 'guest')
+  const running = told.filter(({ state, confinement }) => state !== 'skipped' && confinement !== null)
+  return [...new Set(running.map(({ name }) => String(name)))]
+}
+
+/** A shell script that prints each guest's screen on a line of its own, in base64; an empty one where it has none. */
+export function screenshotScript(names: readonly string[]): string {
+  const quoted = names.map((name) => `'${name.replaceAll("'", `'\\''`)}'`)
+  return `for name in ${quoted.join(' ')}; do
+  file=$(mktemp)
+  timeout 30 virsh -q -c qemu:///system screenshot "$name" "$file" >/dev/null 2>&1 && base64 -w0 "$file"
+  rm -f "$file"
+  echo
+done`
+}
+
+async function ask({ ssh }: Trial, script: string, signal: AbortSignal | undefined): Promise<string> {
+  const [tool, ...args] = ssh ?? []
+  if (!tool) throw new Error('nobody can log in to the stick of this trial')
+  const call = { tool, args: [...args, script], timeout: PATIENCE, ...(signal ? { signal } : {}) }
+  const { stdout } = await systemTools.run(call).catch((error: Error) => {
+    throw new Error(error.message.split('\n')[0], { cause: error })
+  })
+  return stdout
+}
+
+function decodePicture(line: string): Buffer {
+  if (line === '') throw new Error('libvirt gave no picture of it')
+  const png = Buffer.from(line.slice(0, LARGEST), 'base64')
+  if (!isPng(png)) throw new Error('what libvirt gave is no PNG')
+  return png
+}

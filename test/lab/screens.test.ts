@@ -1,0 +1,135 @@
+/**
+ * Pictures of a trial that is played: what is taken when, and that nothing of it can fail a boot.
+ */
+import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import t, { type Test } from 'tap'
+import { openScreens } from '../../src/lab/screens.js'
+import type { Trial } from '../../src/lab/trial.js'
+import { black, pngOf, words } from './pictures.js'
+
+const BLANK = pngOf(80, 25, black)
+const picture = (shade: number) => pngOf(80, 25, (x, y) => (words(x, y) ? shade : 0))
+
+/** A trial whose screen the test sets. */
+async function played(t: Test, ssh: string[] | null = null) {
+  const folder = t.testdir({ report: {}, trial: {} })
+  const screen = { png: BLANK, shots: 0 }
+  const events: object[] = []
+  const trial = {
+    ...{ folder: join(folder, 'trial'), ssh, events },
+    async screenshot(path: string) {
+      screen.shots++
+      await writeFile(path, screen.png)
+    },
+  } as unknown as Trial
+  const report = join(folder, 'report')
+  return { trial, screen, events, report, screens: openScreens(report) }
+}
+
+const taken = (report: string, file: string) => readFileSync(join(report, file))
+const guest = (name: string, more: object = {}) => ({
+  ...{ event: 'guest', name, state: 'ready', confinement: {} },
+  ...more,
+})
+
+t.test('firmware, GRUB and banner of a boot that goes well', async (t) => {
+  const { trial, screen, report, screens } = await played(t)
+  screens.watch(trial)
+  while (screen.shots < 2) await sleep(20)
+  screen.png = picture(1)
+  while (screens.taken().length < 1) await sleep(20)
+  screen.png = picture(2)
+  screens.hearLine('BdsDxe: loading Boot0001\r')
+  screens.hearLine('\x1b[H\x1b[Jkeyvisor: loading demo\r')
+  while (screens.taken().length < 2) await sleep(20)
+  screen.png = picture(3)
+  screens.hearLine('keyvisor: loading demo\r')
+  screens.hearLine('[    7.459924] keyvisor: first boot\r')
+  await screens.close(trial, { done: true, good: true })
+  t.strictSame(screens.taken(), [
+    { name: 'firmware', file: 'firmware.png' },
+    { name: 'grub', file: 'grub.png' },
+    { name: 'banner', file: 'banner.png' },
+  ])
+  t.strictSame(screens.missing(), [])
+  for (const [index, file] of ['firmware.png', 'grub.png', 'banner.png'].entries())
+    t.ok(taken(report, file).equals(picture(index + 1)), file)
+})
+
+t.test('a screen that is the kernel’s is not taken for the firmware’s', async (t) => {
+  const { trial, screen, screens } = await played(t)
+  screens.watch(trial)
+  while (screen.shots < 1) await sleep(20)
+  screens.hearLine('[    7.459924] keyvisor: first boot\r')
+  screen.png = picture(1)
+  await screens.close(trial, { done: false, good: false })
+  t.strictSame(screens.taken(), [{ name: 'failure', file: 'screen.png' }])
+  t.match(screens.missing().sort(), [/^firmware: .* blank/, /^grub: it said nothing/])
+})
+
+t.test('a PC without a screen', async (t) => {
+  const { screens, trial } = await played(t)
+  trial.screenshot = () => Promise.reject(new Error('There is no console to take a screendump from'))
+  screens.watch(trial)
+  screens.hearLine('keyvisor: loading demo')
+  await screens.close(trial, { done: true, good: false })
+  t.strictSame(screens.taken(), [])
+  const names = screens.missing().map((line) => line.split(':')[0])
+  t.strictSame(names.sort(), ['banner', 'failure', 'firmware', 'grub'])
+})
+
+/** What a stick answers with, whose virsh is a script of ours. */
+async function stickWith(t: Test, virsh: string): Promise<string[]> {
+  const bin = join(t.testdirName, 'bin')
+  await mkdir(bin, { recursive: true })
+  writeFileSync(join(bin, 'virsh'), `#!/bin/sh\n${virsh}\n`)
+  chmodSync(join(bin, 'virsh'), 0o755)
+  return ['env', `PATH=${bin}:/usr/bin:/bin`, 'sh', '-c']
+}
+
+t.test("each running guest's own screen, whatever it is called", async (t) => {
+  const { trial, events, report, screens } = await played(t)
+  const shown = join(report, '..', 'shown.png')
+  writeFileSync(shown, picture(7))
+  // virsh -q -c URI screenshot NAME FILE
+  trial.ssh = await stickWith(
+    t,
+    `case $5 in
+       web | "it's; exit 1") echo saved; cat '${shown}' > "$6" ;;
+       odd) echo P6 > "$6" ;;
+       *) exit 1 ;;
+     esac`,
+  )
+  events.push(
+    ...[guest('web'), guest('off', { confinement: null }), guest('spare', { state: 'skipped' })],
+    ...[guest('none'), guest("it's; exit 1", { state: 'failed' }), guest('odd'), { event: 'done' }],
+  )
+  screens.watch(trial)
+  await screens.close(trial, { done: true, good: true })
+  const guests = screens.taken().filter(({ name }) => name.startsWith('guest '))
+  t.strictSame(guests, [
+    { name: 'guest web', file: 'guest-1.png' },
+    { name: "guest it's; exit 1", file: 'guest-3.png' },
+  ])
+  t.ok(taken(report, 'guest-1.png').equals(picture(7)))
+  t.ok(taken(report, 'guest-3.png').equals(picture(7)))
+  const missing = screens.missing().filter((line) => line.startsWith('guest '))
+  t.strictSame(missing, [
+    'guest none: libvirt gave no picture of it',
+    'guest odd: what libvirt gave is no PNG',
+  ])
+})
+
+t.test('a stick that nobody can log in to', async (t) => {
+  for (const ssh of [null, ['false']]) {
+    const { trial, events, screens } = await played(t, ssh)
+    events.push(guest('a'), guest('b'))
+    screens.watch(trial)
+    await screens.close(trial, { done: true, good: true })
+    const missing = screens.missing().filter((line) => line.startsWith('guest '))
+    t.match(missing, ssh ? [/^guest a: false failed/, /^guest b: /] : [/^guest a: nobody can/, /^guest b: /])
+  }
+})
