@@ -16,6 +16,7 @@ export interface VirtualPc {
   accelerator: Accelerator
   /** Whether its CPUs have hardware virtualization for the stick's guests. */
   virtualization: boolean
+  board: Board
   /** Its own disks. */
   disks: PcDisk[]
   /** Subnet of its network, as `ADDRESS/PREFIX`. */
@@ -39,6 +40,20 @@ export interface VirtualPc {
   /** systemd credentials that the machine passes in (systemd.exec(5), "SMBIOS"). */
   credentials: Record<string, string>
 }
+
+/** What of a PC is soldered to it. */
+export interface Board {
+  chipset: 'q35' | 'i440fx'
+  /** Where the stick is plugged in. */
+  bus: 'xhci' | 'ehci' | 'uas' | 'ahci' | 'nvme' | 'virtio'
+  nic: 'virtio' | 'e1000' | 'e1000e' | 'rtl8139' | 'none'
+  /** A processor without SSE4 and AVX; it has no virtualization either. */
+  old: boolean
+  screen: boolean
+}
+
+/** What starts fastest. */
+export const USUAL_BOARD: Board = { chipset: 'q35', bus: 'xhci', nic: 'virtio', old: false, screen: true }
 
 /** A disk of the PC, beside the stick. The firmware does not start from it. */
 export interface PcDisk {
@@ -69,11 +84,13 @@ export const FIRMWARE_FILES: Record<Exclude<Firmware, 'bios'>, FirmwareFiles> = 
 /** First TCP port of VNC; QEMU counts displays from it. */
 export const VNC_BASE = 5900
 
+const MACHINE: Record<Board['chipset'], string> = { q35: 'q35', i440fx: 'pc' }
+
 export function qemuArguments(pc: VirtualPc): string[] {
   return [
     ...['-name', 'keyvisor', '-nodefaults', '-no-user-config'],
     // Secure Boot needs SMM: only code in it may change the variables.
-    ...['-machine', `q35,smm=${pc.firmware === 'secureboot' ? 'on' : 'off'}`],
+    ...['-machine', `${MACHINE[pc.board.chipset]},smm=${pc.firmware === 'secureboot' ? 'on' : 'off'}`],
     ...['-accel', pc.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', cpuModel(pc)],
     ...['-smp', `${pc.cpus}`, '-m', `${Math.floor(pc.memory / MiB)}M`],
     ...(pc.clock === null ? [] : ['-rtc', `base=${pc.clock}`]),
@@ -88,11 +105,15 @@ export function qemuArguments(pc: VirtualPc): string[] {
   ]
 }
 
+/** Intel's Core of 2006: all of x86-64-v1, which is what Debian asks for, and SSSE3. */
+const OLD_PROCESSOR = 'Conroe'
+
 /**
  * Everything that the accelerator can do. Under TCG that is AMD's SVM too, and the stick runs its guests with real KVM;
  * under KVM the flag is that of this machine's own CPU.
  */
-function cpuModel({ virtualization }: VirtualPc): string {
+function cpuModel({ virtualization, board }: VirtualPc): string {
+  if (board.old) return OLD_PROCESSOR
   return virtualization ? 'max' : 'max,svm=off,vmx=off'
 }
 
@@ -106,7 +127,7 @@ function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
   ]
 }
 
-function stickArguments({ stick, keep, disks }: VirtualPc): string[] {
+function stickArguments({ stick, keep, disks, board }: VirtualPc): string[] {
   const cache = keep ? 'writeback' : 'unsafe'
   const onSata = disks.filter(({ bus }) => bus === 'sata')
   const others = disks.map((disk, index) => ({
@@ -116,12 +137,38 @@ function stickArguments({ stick, keep, disks }: VirtualPc): string[] {
   const argumentsOf = (before: boolean) =>
     others.filter(({ disk }) => disk.before === before).flatMap(({ args }) => args)
   return [
-    ...['-device', 'qemu-xhci'],
+    ...usbController(board, disks),
     ...argumentsOf(true),
     ...['-drive', `if=none,id=stick,format=qcow2,cache=${cache},discard=unmap,file=${escaped(stick)}`],
-    ...['-device', 'usb-storage,drive=stick,bootindex=1'],
+    ...stickDevices(board).flatMap((device) => ['-device', device]),
     ...argumentsOf(false),
   ]
+}
+
+/** A PC whose stick is on another bus has none, unless another disk needs one. */
+function usbController({ bus }: Board, disks: readonly PcDisk[]): string[] {
+  if (bus === 'ehci') return ['-device', 'usb-ehci']
+  const needed = bus === 'xhci' || bus === 'uas' || disks.some((disk) => disk.bus === 'usb')
+  return needed ? ['-device', 'qemu-xhci'] : []
+}
+
+/** The stick's device, behind the controllers that it needs. */
+function stickDevices({ bus, chipset }: Board): string[] {
+  switch (bus) {
+    case 'xhci':
+    case 'ehci':
+      return ['usb-storage,drive=stick,bootindex=1']
+    case 'uas':
+      return ['usb-uas,id=uas', 'scsi-hd,bus=uas.0,drive=stick,bootindex=1']
+    case 'ahci':
+      // q35 has a controller, whose last port this is; other disks are counted from its first.
+      if (chipset === 'q35') return ['ide-hd,bus=ide.5,drive=stick,bootindex=1']
+      return ['ahci,id=ahci', 'ide-hd,bus=ahci.0,drive=stick,bootindex=1']
+    case 'nvme':
+      return ['nvme,serial=stick,drive=stick,bootindex=1']
+    case 'virtio':
+      return ['virtio-blk-pci,drive=stick,bootindex=1']
+  }
 }
 
 /** `port` is one of the six of q35's SATA controller, each of which takes one disk. */
@@ -132,9 +179,14 @@ function diskArguments({ path, format, bus }: PcDisk, id: string, port: number):
   ]
 }
 
-function consoleArguments({ serialLog, reportLog, qmp, vnc }: VirtualPc): string[] {
+function consoleArguments({ serialLog, reportLog, qmp, vnc, board }: VirtualPc): string[] {
   return [
-    ...['-vga', 'std', '-display', vnc === null ? 'none' : `vnc=127.0.0.1:${vnc - VNC_BASE}`],
+    ...[
+      '-vga',
+      board.screen ? 'std' : 'none',
+      '-display',
+      vnc === null ? 'none' : `vnc=127.0.0.1:${vnc - VNC_BASE}`,
+    ],
     ...['-chardev', `file,id=serial,path=${escaped(serialLog)}`, '-serial', 'chardev:serial'],
     ...['-device', 'virtio-serial-pci', '-chardev', `file,id=report,path=${escaped(reportLog)}`],
     ...['-device', `virtserialport,chardev=report,name=${REPORT_PORT}`],
@@ -143,11 +195,13 @@ function consoleArguments({ serialLog, reportLog, qmp, vnc }: VirtualPc): string
 }
 
 /** No option ROM: a PC that finds no stick must not try the network for half a minute. */
-function networkArguments({ forwards, network }: VirtualPc): string[] {
+function networkArguments({ forwards, network, board }: VirtualPc): string[] {
+  if (board.nic === 'none') return []
+  const card = board.nic === 'virtio' ? 'virtio-net-pci' : board.nic
   const hostForwards = forwards.map(({ here, stick }) => `,hostfwd=tcp:127.0.0.1:${here}-:${stick}`)
   return [
     ...['-netdev', `user,id=uplink,net=${network}${hostForwards.join('')}`],
-    ...['-device', 'virtio-net-pci,netdev=uplink,romfile='],
+    ...['-device', `${card},netdev=uplink,romfile=`],
   ]
 }
 

@@ -16,7 +16,15 @@ import { type Inspection, inspectImage } from '../media/inspect.js'
 import type { ReportEvent } from '../plan/report.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
 import { bestAccelerator } from './accelerator.js'
-import { FIRMWARE_FILES, type PcDisk, USUAL_NETWORK, type VirtualPc, VNC_BASE } from './machine.js'
+import {
+  type Board,
+  FIRMWARE_FILES,
+  type PcDisk,
+  USUAL_BOARD,
+  USUAL_NETWORK,
+  type VirtualPc,
+  VNC_BASE,
+} from './machine.js'
 import { openOverlay } from './overlay.js'
 import { freePort } from './ports.js'
 import { type Session, startSession, type Watch } from './session.js'
@@ -41,6 +49,8 @@ export interface TrialOptions {
   accelerator?: Accelerator
   /** Whether the stick's guests can have KVM, which is always so under TCG; default true. */
   virtualization?: boolean
+  /** Default {@link USUAL_BOARD}. */
+  board?: Board
   /** The PC's own disks. They are written as the stick has it: hand in copies. */
   disks?: PcDisk[]
   /** Subnet of the PC's network; default {@link USUAL_NETWORK}. */
@@ -166,12 +176,14 @@ async function makePc(
   tools: ToolRunner,
 ): Promise<VirtualPc> {
   const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, run.signal))
+  const board = options.board ?? USUAL_BOARD
   return {
     firmware: options.firmware ?? 'bios',
     memory: options.memory ?? 3 * GiB,
     cpus: options.cpus ?? usualCpus(accelerator),
     accelerator,
     virtualization: options.virtualization ?? true,
+    board,
     disks: (options.disks ?? []).map((disk) => ({ ...disk, path: resolve(disk.path) })),
     network: options.network ?? USUAL_NETWORK,
     clock: options.clock ?? null,
@@ -181,7 +193,7 @@ async function makePc(
     serialLog: join(folder, 'serial.log'),
     reportLog: join(folder, 'report.jsonl'),
     qmp: 'qmp',
-    forwards: await forwardsFor(manifest),
+    forwards: board.nic === 'none' ? [] : await forwardsFor(manifest),
     vnc: options.display ? await freePort(VNC_PORTS) : null,
     credentials: {},
   }
@@ -214,6 +226,7 @@ async function forwardsFor({ guests }: StickManifest): Promise<VirtualPc['forwar
 }
 
 function linksOf({ guests }: StickManifest, { forwards }: VirtualPc): Link[] {
+  if (forwards.length === 0) return []
   return guests.flatMap(({ name, ports }) =>
     ports.map(({ host }) => ({ guest: name, url: `http://127.0.0.1:${portHere(forwards, host)}/` })),
   )
@@ -241,7 +254,7 @@ function sshCommand(
   { forwards }: VirtualPc,
   key: string | undefined,
 ): string[] | null {
-  if (!key && host.keys === 0) return null
+  if (forwards.length === 0 || (!key && host.keys === 0)) return null
   const known = [
     '-o',
     'StrictHostKeyChecking=no',

@@ -53,6 +53,17 @@ export interface Confinement {
   seccomp: boolean
 }
 
+/** What a guest's system may remember of its hardware, as its QEMU has it. */
+export interface Hardware {
+  uuid: string
+  /** SMBIOS serial number of the system. */
+  serial: string
+  /** Of its network cards. */
+  macs: string[]
+  /** Of its disks. */
+  diskSerials: string[]
+}
+
 /** What became of one guest. Each guest of the library has exactly one. */
 export interface GuestEvent {
   event: 'guest'
@@ -73,6 +84,8 @@ export interface GuestEvent {
   note: string
   /** Null when it does not run. */
   confinement: Confinement | null
+  /** Null when it does not run. */
+  hardware: Hardware | null
 }
 
 /** A socket that takes connections or datagrams. What reaches it from outside, the firewall decides. */

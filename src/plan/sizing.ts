@@ -17,6 +17,9 @@ export interface Pc {
   kvm: boolean
 }
 
+/** Of a guest, what its size follows from. */
+export type Wanting = Pick<GuestDefinition, 'name' | 'autostart' | 'cpus' | 'memory'>
+
 /** What one guest gets. */
 export interface Sized {
   name: string
@@ -55,7 +58,7 @@ export function hostReserve(memory: Bytes): Bytes {
  *
  * @returns the guests that the stick starts, in start order, then those that it does not start by itself
  */
-export function sizeGuests(guests: readonly GuestDefinition[], pc: Pc): Sized[] {
+export function sizeGuests(guests: readonly Wanting[], pc: Pc): Sized[] {
   const ordered = guests.filter((guest) => guest.autostart !== null).sort(byStartOrder)
   let left = Math.max(0, wholeMiB(pc.memory - hostReserve(pc.memory)))
   const admitted = ordered.map((guest) => {
@@ -82,12 +85,12 @@ function acceleratorOf(pc: Pc): Accelerator {
   return pc.kvm ? 'kvm' : 'tcg'
 }
 
-function byStartOrder(a: GuestDefinition, b: GuestDefinition): number {
+function byStartOrder(a: Wanting, b: Wanting): number {
   return (a.autostart ?? 0) - (b.autostart ?? 0)
 }
 
 /** Why a guest cannot start with `left` bytes to give away; empty when it can. */
-function obstacle(guest: GuestDefinition, left: Bytes, pc: Pc): string {
+function obstacle(guest: Wanting, left: Bytes, pc: Pc): string {
   if (guest.cpus.min > pc.cpus) return `needs ${formatCpus(guest.cpus.min)}, this PC has ${pc.cpus}`
   if (least(guest) > left) {
     return `needs ${formatBytes(least(guest))} of memory, ${formatBytes(left)} is left on this PC`
@@ -96,18 +99,18 @@ function obstacle(guest: GuestDefinition, left: Bytes, pc: Pc): string {
 }
 
 /** What each guest gets above its least memory: never more than it can use, never more than `spare` together. */
-function share(guests: GuestDefinition[], spare: Bytes, pc: Pc): Map<GuestDefinition, Bytes> {
+function share(guests: Wanting[], spare: Bytes, pc: Pc): Map<Wanting, Bytes> {
   const wanted = sum(guests.map((guest) => wish(guest, pc)))
   const part = Math.min(1, spare / Math.max(1, wanted))
   return new Map(guests.map((guest) => [guest, wholeMiB(wish(guest, pc) * part)]))
 }
 
-function alone(guest: GuestDefinition, rest: Bytes, pc: Pc): Bytes {
+function alone(guest: Wanting, rest: Bytes, pc: Pc): Bytes {
   const extra = wholeMiB(rest - least(guest))
   return least(guest) + Math.max(0, Math.min(wish(guest, pc), extra))
 }
 
-function sized(guest: GuestDefinition, pc: Pc, reason: string, memory: Bytes): Sized {
+function sized(guest: Wanting, pc: Pc, reason: string, memory: Bytes): Sized {
   return {
     name: guest.name,
     start: reason === '',
@@ -118,12 +121,12 @@ function sized(guest: GuestDefinition, pc: Pc, reason: string, memory: Bytes): S
   }
 }
 
-function least(guest: GuestDefinition): Bytes {
+function least(guest: Wanting): Bytes {
   return alignUp(guest.memory.min, MiB)
 }
 
 /** What it can use above its least memory: nothing where its share of a small PC is below that. */
-function wish(guest: GuestDefinition, pc: Pc): Bytes {
+function wish(guest: Wanting, pc: Pc): Bytes {
   const { max } = guest.memory
   const most = typeof max === 'number' ? max : (pc.memory * max.percent) / 100
   return Math.max(0, wholeMiB(most) - least(guest))

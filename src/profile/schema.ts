@@ -10,7 +10,7 @@ import { parseBytes, SIZE_PATTERN } from '../base/units.js'
 import type { Finding, ProfilePath } from './problems.js'
 import { closest, expected, findingOf, keysOf, kindOf, quoted, type Schema, typeHint } from './wording.js'
 
-/** The schema's own file, beside `src/` and `dist/` alike. */
+/** The profile's schema, beside `src/` and `dist/` alike. */
 export const SCHEMA_FILE = new URL('../../schemas/profile.schema.json', import.meta.url)
 
 const schema = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')) as Schema
@@ -19,11 +19,18 @@ const ajv = new Ajv2020({ allErrors: true, verbose: true, strictRequired: false 
 ajv.addVocabulary(['x-unit', 'x-expects', 'x-default', 'x-secret'])
 // What the pattern alone cannot say: above nothing, and exact as a number. A text of another form is the pattern's.
 ajv.addFormat('size', (text) => !SIZE_PATTERN.test(text) || (parseBytes(text) ?? 0) > 0)
-const validate = ajv.compile(schema)
+
+/** Checks values against a schema; its unions, if it has any, may only refer to definitions of the profile's. */
+export function schemaCheck(of: Schema): (value: unknown) => Finding[] {
+  const validate = ajv.compile(of)
+  return (value) => check(validate, value, [])
+}
+
+const checkProfile = schemaCheck(schema)
 
 /** Everything in a value that the schema does not allow; empty when it is a Profile. */
 export function checkSchema(value: unknown): Finding[] {
-  return check(validate, value, [])
+  return checkProfile(value)
 }
 
 function check(validator: ValidateFunction, value: unknown, prefix: ProfilePath): Finding[] {

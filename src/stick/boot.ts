@@ -24,6 +24,7 @@ import {
   startDomain,
   virsh,
 } from './guest.js'
+import { readHardware } from './hardware.js'
 import { type Machine, must } from './machine.js'
 import { openReport, type Report } from './report.js'
 import { awaitUplink, readNetwork, takenSubnets } from './uplink.js'
@@ -159,6 +160,7 @@ function startGuests(
       cpus: sized.cpus,
       seconds: Math.round((machine.now() - began) / 100) / 10,
       confinement: readConfinement(machine, guest.name),
+      hardware: readHardware(machine, guest.name),
       ...(sized.start ? heard(machine.readFile(domainPaths(guest).console) ?? '') : heard('')),
       note,
     }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
-import { qemuArguments, type VirtualPc } from '../../src/lab/machine.js'
+import { qemuArguments, USUAL_BOARD, type VirtualPc } from '../../src/lab/machine.js'
 
 const pc: VirtualPc = {
   firmware: 'bios',
@@ -8,6 +8,7 @@ const pc: VirtualPc = {
   cpus: 2,
   accelerator: 'tcg',
   virtualization: true,
+  board: USUAL_BOARD,
   disks: [],
   network: '10.0.2.0/24',
   clock: null,

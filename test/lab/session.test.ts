@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
 import type { ToolCall, ToolResult, ToolRunner } from '../../src/base/tool.js'
-import type { VirtualPc } from '../../src/lab/machine.js'
+import { USUAL_BOARD, type VirtualPc } from '../../src/lab/machine.js'
 import { startSession } from '../../src/lab/session.js'
 import type { ReportEvent } from '../../src/plan/report.js'
 import { socketFolder } from './lab.js'
@@ -15,7 +15,7 @@ import { socketFolder } from './lab.js'
 function pcIn(folder: string): VirtualPc {
   return {
     ...{ firmware: 'bios', memory: 2 ** 30, cpus: 1, accelerator: 'tcg', keep: false, vnc: null },
-    ...{ virtualization: true, disks: [], network: '10.0.2.0/24', clock: null },
+    ...{ virtualization: true, board: USUAL_BOARD, disks: [], network: '10.0.2.0/24', clock: null },
     ...{ stick: join(folder, 'stick'), variables: join(folder, 'variables'), qmp: 'qmp', forwards: [] },
     ...{ serialLog: join(folder, 'serial.log'), reportLog: join(folder, 'report.jsonl'), credentials: {} },
   }

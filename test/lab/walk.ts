@@ -41,6 +41,7 @@ function guest(more: object = {}): object {
       hypervisor: 'KVM',
       note: '',
       confinement: null,
+      hardware: null,
       ...more,
     },
   }

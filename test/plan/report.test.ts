@@ -36,6 +36,7 @@ const guest: GuestEvent = {
   hypervisor: 'KVM',
   note: '',
   confinement: { user: 'libvirt-qemu', apparmor: 'libvirt-1 (enforce)', seccomp: true },
+  hardware: { uuid: 'u', serial: 's', macs: ['52:54:00:00:00:01'], diskSerials: ['d'] },
 }
 const events: ReportEvent[] = [
   host,
@@ -55,7 +56,7 @@ const events: ReportEvent[] = [
     ],
   },
   { event: 'data', state: 'full', free: 0, guests: ['counter'] },
-  { ...guest, confinement: null },
+  { ...guest, confinement: null, hardware: null },
   doneEvent([guest, { ...guest, state: 'failed' }, { ...guest, state: 'skipped' }], 40),
 ]
 

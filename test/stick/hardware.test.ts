@@ -1,0 +1,36 @@
+import t from 'tap'
+import { readHardware } from '../../src/stick/hardware.js'
+import { fakeMachine } from './fake.js'
+
+const ARGUMENTS = [
+  ...['/usr/bin/qemu-system-x86_64', '-name', 'guest=counter,debug-threads=on'],
+  ...['-uuid', 'c9bc9b60-0884-837b-b58d-09ad84f7f735'],
+  ...[
+    '-smbios',
+    'type=0,vendor=x',
+    '-smbios',
+    'type=1,manufacturer=Keyvisor,product=Guest,serial=K-17,uuid=c9',
+  ],
+  ...['-device', '{"driver":"virtio-serial-pci","id":"virtio-serial0","bus":"pci.3"}'],
+  ...['-device', '{"driver":"virtio-blk-pci","drive":"libvirt-1-format","id":"d0","serial":"disk-1"}'],
+  ...['-device', '{"driver":"virtio-net-pci","netdev":"hostnet0","id":"net0","mac":"52:54:00:0a:0b:0c"}'],
+  ...['-device', 'pcie-root-port,port=8', '-msg', 'timestamp=on'],
+]
+
+t.test("a guest's identity is that of the QEMU which runs", async (t) => {
+  const machine = fakeMachine({
+    '/run/libvirt/qemu/counter.pid': '782\n',
+    '/proc/782/cmdline': `${ARGUMENTS.join('\0')}\0`,
+  })
+  t.strictSame(readHardware(machine, 'counter'), {
+    uuid: 'c9bc9b60-0884-837b-b58d-09ad84f7f735',
+    serial: 'K-17',
+    macs: ['52:54:00:0a:0b:0c'],
+    diskSerials: ['disk-1'],
+  })
+})
+
+t.test('a guest that does not run has none', async (t) => {
+  t.equal(readHardware(fakeMachine({}), 'counter'), null)
+  t.equal(readHardware(fakeMachine({ '/run/libvirt/qemu/counter.pid': '782\n' }), 'counter'), null)
+})
