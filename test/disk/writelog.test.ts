@@ -5,12 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { MiB } from '../../src/base/units.js'
-import {
-  encodeLogEntry,
-  encodeLogSuperblock,
-  type LogEntry,
-  readWriteLog,
-} from '../../src/disk/writelog.js'
+import { encodeLogEntry, encodeLogSuperblock, type LogEntry, readWriteLog } from '../../src/disk/writelog.js'
 import { labTools } from '../lab/lab.js'
 import { seeded, seedOfRun } from '../tools.js'
 

@@ -59,8 +59,7 @@ if (tools) {
     }
     for (let completed = 1; completed <= entries.length; completed += 9) {
       const point = tornPoint(entries, completed, random)
-      for (; done < point.durable; done++)
-        change(model, entries[done] as LogEntry, entries[done]?.bytes ?? 0)
+      for (; done < point.durable; done++) change(model, entries[done] as LogEntry, entries[done]?.bytes ?? 0)
       const expected = Buffer.from(model)
       for (const { entry, bytes } of point.changes) change(expected, entry, bytes)
       if (point.changes.length > 0) torn++
@@ -76,7 +75,10 @@ if (tools) {
       const whole = await readFile(disk)
       t.ok((await readFile(part)).equals(whole.subarray(4096 * 512, 16_384 * 512)), 'a part of it')
     })
-    await t.rejects(replay.at(cleanPoint(entries, 1), async () => {}), /BUG: replay cannot go back/)
+    await t.rejects(
+      replay.at(cleanPoint(entries, 1), async () => {}),
+      /BUG: replay cannot go back/,
+    )
   })
 
   await t.test('what was never written stays a hole', async (t) => {
