@@ -5,7 +5,7 @@
  * Kept in out/test/power; made anew when the image is another one, or without RECORDING=keep.
  */
 import { statSync } from 'node:fs'
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, GiB } from '../../src/base/units.js'
@@ -14,7 +14,7 @@ import type { CrashPoint } from '../../src/lab/crash.js'
 import { type Findings, openExaminer, type Witness } from '../../src/lab/examine.js'
 import { Replay } from '../../src/lab/replay.js'
 import { openCheckTools, openLab } from '../../src/lab/tree.js'
-import { type Trial, withTrial } from '../../src/lab/trial.js'
+import { withTrial } from '../../src/lab/trial.js'
 import { type Inspection, inspectImage } from '../../src/media/inspect.js'
 import { type Demo, isEvent, onStick, serialText, waitFor } from '../boot/demo.js'
 import { sleep } from './builder.js'
@@ -75,7 +75,6 @@ async function readNote(): Promise<Note | undefined> {
 }
 
 async function readEntries(): Promise<LogEntry[]> {
-  const { open } = await import('node:fs/promises')
   const file = await open(LOG, 'r')
   const entries: LogEntry[] = []
   try {
@@ -185,5 +184,3 @@ export function pointName({ completed, durable, changes }: CrashPoint): string {
   const rest = torn.length > 0 ? `, and ${torn.slice(0, 20).join(' ')}` : ''
   return `after ${completed} entries: ${durable} of them for sure${rest}`
 }
-
-export type { Trial }
