@@ -37,6 +37,13 @@ export interface VirtualPc {
   forwards: { here: number; stick: number }[]
   /** TCP port for VNC on the loopback address; null for no display. */
   vnc: number | null
+  /** File for a log of every write to the stick (`disk/writelog.ts`); null for none. */
+  writeLog: string | null
+  /**
+   * Address and TCP port in the PC's network, as `10.0.2.100:7777`, that lead to {@link COLLECTOR_SOCKET}: what is sent
+   * there comes out here; null for none.
+   */
+  collector: string | null
   /** systemd credentials that the machine passes in (systemd.exec(5), "SMBIOS"). */
   credentials: Record<string, string>
 }
@@ -80,6 +87,9 @@ export const FIRMWARE_FILES: Record<Exclude<Firmware, 'bios'>, FirmwareFiles> = 
     variables: '/usr/share/OVMF/OVMF_VARS_4M.ms.fd',
   },
 }
+
+/** Socket of the collector, in QEMU's own folder. */
+export const COLLECTOR_SOCKET = 'collector'
 
 /** First TCP port of VNC; QEMU counts displays from it. */
 export const VNC_BASE = 5900
@@ -127,8 +137,8 @@ function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
   ]
 }
 
-function stickArguments({ stick, keep, disks, board }: VirtualPc): string[] {
-  const cache = keep ? 'writeback' : 'unsafe'
+function stickArguments(pc: VirtualPc): string[] {
+  const { disks, board } = pc
   const onSata = disks.filter(({ bus }) => bus === 'sata')
   const others = disks.map((disk, index) => ({
     disk,
@@ -139,7 +149,7 @@ function stickArguments({ stick, keep, disks, board }: VirtualPc): string[] {
   return [
     ...usbController(board, disks),
     ...argumentsOf(true),
-    ...['-drive', `if=none,id=stick,format=qcow2,cache=${cache},discard=unmap,file=${escaped(stick)}`],
+    ...['-drive', `if=none,id=stick,${stickDrive(pc)}`],
     ...stickDevices(board).flatMap((device) => ['-device', device]),
     ...argumentsOf(false),
   ]
@@ -171,6 +181,21 @@ function stickDevices({ bus, chipset }: Board): string[] {
   }
 }
 
+/**
+ * A logged stick has the log's driver in front of the overlay: that driver must see every flush, and below it none is
+ * needed, since no run of this machine is to survive a crash of this machine.
+ */
+function stickDrive({ stick, keep, writeLog }: VirtualPc): string {
+  if (writeLog === null)
+    return `format=qcow2,cache=${keep ? 'writeback' : 'unsafe'},discard=unmap,file=${escaped(stick)}`
+  return [
+    ...['driver=blklogwrites', 'cache=writeback', 'discard=unmap'],
+    ...['file.driver=qcow2', 'file.discard=unmap', 'file.cache.no-flush=on'],
+    ...['file.file.driver=file', `file.file.filename=${escaped(stick)}`],
+    ...['log.driver=file', 'log.cache.no-flush=on', `log.filename=${escaped(writeLog)}`],
+  ].join(',')
+}
+
 /** `port` is one of the six of q35's SATA controller, each of which takes one disk. */
 function diskArguments({ path, format, bus }: PcDisk, id: string, port: number): string[] {
   return [
@@ -195,12 +220,15 @@ function consoleArguments({ serialLog, reportLog, qmp, vnc, board }: VirtualPc):
 }
 
 /** No option ROM: a PC that finds no stick must not try the network for half a minute. */
-function networkArguments({ forwards, network, board }: VirtualPc): string[] {
+function networkArguments({ forwards, network, board, collector }: VirtualPc): string[] {
   if (board.nic === 'none') return []
   const card = board.nic === 'virtio' ? 'virtio-net-pci' : board.nic
   const hostForwards = forwards.map(({ here, stick }) => `,hostfwd=tcp:127.0.0.1:${here}-:${stick}`)
+  const guestForward = collector === null ? '' : `,guestfwd=tcp:${collector}-chardev:collector`
+  const socket = `socket,id=collector,path=${COLLECTOR_SOCKET},server=on,wait=off`
   return [
-    ...['-netdev', `user,id=uplink,net=${network}${hostForwards.join('')}`],
+    ...(collector === null ? [] : ['-chardev', socket]),
+    ...['-netdev', `user,id=uplink,net=${network}${hostForwards.join('')}${guestForward}`],
     ...['-device', `${card},netdev=uplink,romfile=`],
   ]
 }

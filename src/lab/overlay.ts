@@ -70,6 +70,22 @@ async function takeUp(
   await tools.run({ tool: 'qemu-img', args: rebase, binds, timeout: 30 })
 }
 
+/** Makes a kept overlay that is a disk of another file, such as a replay's: what differs from the image is copied. */
+export async function keepDisk(
+  image: Inspection,
+  disk: string,
+  size: Bytes,
+  file: string,
+  tools: ToolRunner,
+): Promise<void> {
+  await openOverlay(image, file, size, tools)
+  const binds = [...overlayBinds(image, file), { path: resolve(disk) }]
+  const rebase = (...args: string[]) =>
+    tools.run({ tool: 'qemu-img', args: ['rebase', '-q', '-f', 'qcow2', '-F', 'raw', ...args, file], binds })
+  await rebase('-u', '-b', resolve(disk))
+  await rebase('-b', resolve(image.path))
+}
+
 /** QEMU locks what it has open (qemu-img's own words). */
 function inUse(file: string, cause: KeyvisorError): KeyvisorError | undefined {
   if (cause.code !== 'tool-failed' || !/Failed to get .*lock/.test(cause.message)) return undefined

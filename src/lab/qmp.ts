@@ -44,7 +44,8 @@ export async function openQmp(path: string, signal: AbortSignal): Promise<Qmp> {
   return qmp
 }
 
-async function reach(path: string, signal: AbortSignal): Promise<Socket> {
+/** Connects to a socket of a QEMU that is just starting. Ends by `signal`. */
+export async function reach(path: string, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     signal.throwIfAborted()
     const socket = await attempt(path)

@@ -4,12 +4,13 @@
  * Left out: what the PC is (`machine.ts`), what it is run for (`trial.ts`), and whether it did well (`prove.ts`).
  */
 import { open } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
 import { KeyvisorError } from '../base/errors.js'
 import type { Bind, ToolRunner } from '../base/tool.js'
 import { decodeEvent, type ReportEvent } from '../plan/report.js'
 import { follow } from './follow.js'
-import { qemuArguments, type VirtualPc } from './machine.js'
-import { openQmp, type Qmp } from './qmp.js'
+import { COLLECTOR_SOCKET, qemuArguments, type VirtualPc } from './machine.js'
+import { openQmp, type Qmp, reach } from './qmp.js'
 
 /** `off`: the stick switched its PC off. */
 export type Ending = 'off' | 'killed'
@@ -31,6 +32,8 @@ export interface Watch {
   /** Each event once, whether it came by the report port, the serial console, or both. */
   onEvent: (event: ReportEvent) => void
   onSerial: (line: string) => void
+  /** Lines that guests send to the PC's collector. */
+  onCollected?: (line: string) => void
 }
 
 /** Seconds after which the power button is pressed again: a stick in the middle of its start ignores it. */
@@ -57,7 +60,9 @@ export async function startSession(
   // Whoever waits for it later still sees the rejection.
   ended.catch(() => {})
   const early = ended.then(() => Promise.reject(new Error('QEMU ended at once')))
-  const qmp = await Promise.race([connectQmp(pc, folder, gone.signal), early])
+  const qmp = await Promise.race([within(folder, pc.qmp, (path) => openQmp(path, gone.signal)), early])
+  if (pc.collector !== null)
+    await within(folder, COLLECTOR_SOCKET, (path) => collect(path, watch, gone.signal))
   return {
     ended,
     async monitor(command) {
@@ -137,14 +142,18 @@ function followLogs(pc: VirtualPc, { onEvent, onSerial }: Watch): () => Promise<
   }
 }
 
-/** The socket is reached through its folder's descriptor: the folder's own path may be too long for one (unix(7)). */
-async function connectQmp({ qmp }: VirtualPc, folder: string, gone: AbortSignal): Promise<Qmp> {
+/** A socket is reached through its folder's descriptor: the folder's own path may be too long for one (unix(7)). */
+async function within<T>(folder: string, socket: string, connect: (path: string) => Promise<T>): Promise<T> {
   const opened = await open(folder, 'r')
   try {
-    return await openQmp(`/proc/self/fd/${opened.fd}/${qmp}`, gone)
+    return await connect(`/proc/self/fd/${opened.fd}/${socket}`)
   } finally {
     await opened.close()
   }
+}
+
+async function collect(path: string, { onCollected }: Watch, gone: AbortSignal): Promise<void> {
+  createInterface({ input: await reach(path, gone) }).on('line', (line) => onCollected?.(line))
 }
 
 async function shutDown(

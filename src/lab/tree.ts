@@ -1,8 +1,8 @@
 /**
- * The lab's tools: QEMU, its firmware and swtpm, from a tools tree of their own.
+ * The lab's tools, from tools trees of their own: QEMU, its firmware and swtpm; and what looks into a stick.
  *
  * What an image is tried with is no input of the image, so its packages are in no profile's lock: the store has a
- * lock of its own for them (`locks/tools.lab.json`), made on first use and kept until somebody removes it.
+ * lock of its own for each tree (`locks/tools.lab.json`), made on first use and kept until somebody removes it.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,13 +11,11 @@ import { systemTools, type ToolRunner } from '../base/tool.js'
 import { answers, lockedDebs, makeLock, readLock, setDigest, writeLock } from '../build/lock.js'
 import type { StageRun } from '../build/stage.js'
 import { toolsTree, usesSystemTools } from '../build/tools.js'
-import { LAB_PACKAGES } from '../plan/packages.js'
-import type { Lock } from '../plan/types.js'
+import { CHECK_PACKAGES, LAB_PACKAGES } from '../plan/packages.js'
+import type { Lock, PackageRequest } from '../plan/types.js'
 
 /** Older ones nest KVM badly under emulation: with 7.2 one start in ten failed (measured). */
 const OLDEST_QEMU = 10
-
-const REQUEST = { packages: [LAB_PACKAGES], images: {}, mirror: undefined }
 
 /**
  * A runner for QEMU and what belongs to it; fetched and unpacked on first use. With `KEYVISOR_TOOLS=system` the
@@ -28,38 +26,50 @@ export async function openLab(run: StageRun): Promise<ToolRunner> {
     await checkQemuVersion(systemTools)
     return systemTools
   }
-  const lock = (await keptLock(run)) ?? (await newLock(run))
-  return treeOf(lock, run).catch(async (error: KeyvisorError) => {
+  return openTree(LAB_PACKAGES, run)
+}
+
+/** A runner for what looks into a stick offline: e2fsck, debugfs and qemu-img. As {@link openLab}. */
+export async function openCheckTools(run: StageRun): Promise<ToolRunner> {
+  return usesSystemTools() ? systemTools : openTree(CHECK_PACKAGES, run)
+}
+
+async function openTree(packages: PackageRequest, run: StageRun): Promise<ToolRunner> {
+  const lock = (await keptLock(packages, run)) ?? (await newLock(packages, run))
+  return treeOf(packages, lock, run).catch(async (error: KeyvisorError) => {
     // Mirrors drop old versions; for trying an image any version from now on will do.
     if (error.code !== 'package-gone') throw error
-    return treeOf(await newLock(run), run)
+    return treeOf(packages, await newLock(packages, run), run)
   })
 }
 
-function lockFile(run: StageRun): string {
-  return join(run.store.folder, 'locks', `${LAB_PACKAGES.set}.json`)
+function requestOf(packages: PackageRequest) {
+  return { packages: [packages], images: {}, mirror: undefined }
+}
+
+function lockFile({ set }: PackageRequest, run: StageRun): string {
+  return join(run.store.folder, 'locks', `${set}.json`)
 }
 
 /** Undefined also when the lock answers another Keyvisor's question, or is damaged: then a new one is made. */
-async function keptLock(run: StageRun): Promise<Lock | undefined> {
-  const lock = await readLock(lockFile(run)).catch((error: KeyvisorError) => {
+async function keptLock(packages: PackageRequest, run: StageRun): Promise<Lock | undefined> {
+  const lock = await readLock(lockFile(packages, run)).catch((error: KeyvisorError) => {
     if (error.code === 'lock-damaged') return undefined
     throw error
   })
-  return lock && answers(lock, REQUEST) ? lock : undefined
+  return lock && answers(lock, requestOf(packages)) ? lock : undefined
 }
 
-async function newLock(run: StageRun): Promise<Lock> {
-  const lock = await makeLock(REQUEST, run.store, run.signal)
+async function newLock(packages: PackageRequest, run: StageRun): Promise<Lock> {
+  const lock = await makeLock(requestOf(packages), run.store, run.signal)
   await mkdir(join(run.store.folder, 'locks'), { recursive: true })
-  await writeLock(lockFile(run), lock)
+  await writeLock(lockFile(packages, run), lock)
   return lock
 }
 
-function treeOf(lock: Lock, run: StageRun): Promise<ToolRunner> {
-  const { set } = LAB_PACKAGES
+function treeOf({ set }: PackageRequest, lock: Lock, run: StageRun): Promise<ToolRunner> {
   const debs = async () => (await lockedDebs(lock, [set], run))[set] ?? []
-  return toolsTree(run, 'lab', setDigest(lock, set), debs)
+  return toolsTree(run, set.replace('tools.', ''), setDigest(lock, set), debs)
 }
 
 /** Throws `qemu-too-old`, or `tool-missing`. */

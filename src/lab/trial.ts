@@ -3,7 +3,7 @@
  *
  * Left out: whether it did well (`prove.ts`).
  */
-import { copyFile, readFile } from 'node:fs/promises'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
@@ -57,9 +57,15 @@ export interface TrialOptions {
   network?: string
   /** What the PC's clock says when it is switched on, as `2001-02-03T04:05:06`; default the time of here. */
   clock?: string
+  /** File for a log of every write to the stick, made anew (`disk/writelog.ts`). */
+  writeLog?: string
+  /** Where guests can send lines to, in the PC's network: `10.0.2.100:7777` (TCP). */
+  collector?: string
   onEvent?: (event: ReportEvent) => void
   /** Lines of the stick's first serial port. */
   onSerial?: (line: string) => void
+  /** Lines that came to the collector. */
+  onCollected?: (line: string) => void
 }
 
 /** A port of a guest that can be reached from here. */
@@ -147,9 +153,13 @@ async function startTrial(
       options.onEvent?.(event)
     },
     onSerial: (line) => options.onSerial?.(line),
+    onCollected: (line) => options.onCollected?.(line),
   }
   run.signal?.throwIfAborted()
-  const written = [pc.stick, ...pc.disks.map(({ path }) => resolve(path))]
+  // QEMU writes into a file that is there.
+  if (pc.writeLog !== null) await writeFile(pc.writeLog, '')
+  const logs = pc.writeLog === null ? [] : [pc.writeLog]
+  const written = [pc.stick, ...logs, ...pc.disks.map(({ path }) => resolve(path))]
   const binds = [{ path: resolve(inspection.path) }, ...written.map((path) => ({ path, write: true }))]
   const session = await startSession(pc, folder, binds, watch, tools)
   const links = linksOf(manifest, pc)
@@ -195,6 +205,8 @@ async function makePc(
     qmp: 'qmp',
     forwards: board.nic === 'none' ? [] : await forwardsFor(manifest),
     vnc: options.display ? await freePort(VNC_PORTS) : null,
+    writeLog: options.writeLog ? resolve(options.writeLog) : null,
+    collector: options.collector ?? null,
     credentials: {},
   }
 }

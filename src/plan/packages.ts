@@ -37,6 +37,13 @@ export const LAB_PACKAGES: PackageRequest = {
   ]),
 }
 
+/** Tools that look into a stick that lost power. In no profile's lock, either. */
+export const CHECK_PACKAGES: PackageRequest = {
+  set: 'tools.check',
+  suite: TOOLS_SUITE,
+  packages: sortedSet([...SHELL, 'e2fsprogs', 'qemu-utils']),
+}
+
 /** The least with which a Debian guest starts, has network and a console. zstd packs its initrd. */
 const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],

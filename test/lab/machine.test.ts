@@ -23,6 +23,8 @@ const pc: VirtualPc = {
     { here: 8081, stick: 8080 },
   ],
   vnc: null,
+  writeLog: null,
+  collector: null,
   credentials: {},
 }
 
@@ -105,6 +107,19 @@ t.test('a PC without hardware virtualization', async (t) => {
 
 t.test('a PC with a clock of its own', async (t) => {
   t.ok(lines({ clock: '2001-02-03T04:05:06' }).includes('-rtc base=2001-02-03T04:05:06'))
+})
+
+t.test('a stick whose writes are logged, and a collector', async (t) => {
+  const changes = lines({ keep: true, writeLog: '/l/a,b.log', collector: '10.0.2.100:7777', forwards: [] })
+  const added = changes.filter((line) => !lines({ forwards: [] }).includes(line))
+  t.strictSame(added, [
+    '-drive if=none,id=stick,driver=blklogwrites,cache=writeback,discard=unmap,' +
+      'file.driver=qcow2,file.discard=unmap,file.cache.no-flush=on,' +
+      'file.file.driver=file,file.file.filename=/s/stick.qcow2,' +
+      'log.driver=file,log.cache.no-flush=on,log.filename=/l/a,,b.log',
+    '-chardev socket,id=collector,path=collector,server=on,wait=off',
+    '-netdev user,id=uplink,net=10.0.2.0/24,guestfwd=tcp:10.0.2.100:7777-chardev:collector',
+  ])
 })
 
 t.test('each SATA disk has a port of its own', async (t) => {

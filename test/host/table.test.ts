@@ -1,0 +1,159 @@
+/**
+ * The initrd's partition table: its own functions, on a file in the place of the stick. What is replaced is what asks a
+ * kernel: udevadm, blockdev, and /sys.
+ */
+import { cp, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { systemTools } from '../../src/base/tool.js'
+import { MiB } from '../../src/base/units.js'
+import { packageFile } from '../../src/debian/namespace.js'
+import { encodeGpt, type Gpt, readGpt } from '../../src/disk/gpt.js'
+import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
+import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
+import { needTools } from '../tools.js'
+
+const IMAGE = 8 * MiB
+const SECTORS = (64 * MiB) / 512
+const DISK_GUID = '6a508528-97c0-4f7c-8a53-b0c5d1d6a001'
+
+const type = PARTITION_TYPE.root
+const guidOf = (number: number) => `6a508528-97c0-4f7c-8a53-b0c5d1d6b00${number}`
+const PARTITIONS = [1, 2, 3, 4, 5].map((number) => ({
+  ...{ number, type, guid: guidOf(number), name: `part-${number}`, attributes: 0n },
+  ...{ first: 2048 * number, last: 2048 * number + 2047 },
+}))
+
+/** An image as it was built, on a stick that is larger. */
+async function neverStarted(path: string): Promise<void> {
+  const disk = Buffer.alloc(SECTORS * 512)
+  disk.set(encodeProtectiveMbr(IMAGE / 512), 0)
+  disk.fill('boot code', 0, 440)
+  const { primary, backup } = encodeGpt(DISK_GUID, IMAGE / 512, PARTITIONS)
+  disk.set(primary, 512)
+  disk.set(backup, IMAGE - backup.length)
+  await writeFile(path, disk)
+}
+
+async function tableAt(path: string, lba: number): Promise<Gpt | undefined> {
+  const disk = await readFile(path)
+  const read = async (offset: number, length: number) => disk.subarray(offset, offset + length)
+  return readGpt(read, lba, SECTORS).catch(() => undefined)
+}
+
+const names = (table: Gpt | undefined) => table?.partitions.map(({ name }) => name)
+
+if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
+  const folder = t.testdir()
+  const bin = join(folder, 'bin')
+  await mkdir(bin)
+  const program = (name: string, text: string) =>
+    writeFile(join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 })
+  await program('udevadm', ':')
+  // The kernel shows partitions of a table that it can read.
+  await program('blockdev', 'mkdir /sys/class/block/sda/sda2 && echo 2 > /sys/class/block/sda/sda2/partition')
+
+  /** Runs commands in a shell that has the initrd's functions, with a file as /dev/sda. */
+  const inInitrd = (disk: string, commands: string, path = bin) => {
+    const script = packageFile('src/host/overlay/etc/initramfs-tools/scripts/keyvisor')
+    const set = `PATH=${path}:$PATH; . ${script}; mkdir -p /run/keyvisor /sys/class/block/sda /sys/block/sda
+      echo ${SECTORS} > /sys/class/block/sda/size; printk() { :; }; disk=sda`
+    const binds = [
+      '--ro-bind',
+      '/',
+      '/',
+      '--dev',
+      '/dev',
+      '--tmpfs',
+      '/run',
+      '--tmpfs',
+      '/sys',
+      '--proc',
+      '/proc',
+    ]
+    const own = ['--bind', disk, '/dev/sda', '--ro-bind', bin, bin]
+    return systemTools.run({ tool: 'bwrap', args: [...binds, ...own, 'sh', '-c', `${set}; ${commands}`] })
+  }
+
+  await t.test('first boot: new GUIDs, one partition more, and the boot code stays', async (t) => {
+    const disk = join(folder, 'first.raw')
+    await neverStarted(disk)
+    await inInitrd(disk, 'prepare_table')
+    const [primary, backup] = [await tableAt(disk, 1), await tableAt(disk, SECTORS - 1)]
+    t.strictSame(names(primary), [...PARTITIONS.map(({ name }) => name), 'data-new'])
+    t.strictSame(primary?.partitions, backup?.partitions)
+    t.match(
+      primary?.partitions.slice(0, 5),
+      PARTITIONS.map(({ first, last, type }) => ({ first, last, type })),
+    )
+    t.ok(primary?.partitions.every(({ guid }) => !PARTITIONS.some((old) => old.guid === guid)))
+    t.not(primary?.header.diskGuid, DISK_GUID)
+    t.equal((await readFile(disk)).toString('latin1', 0, 9), 'boot code')
+    const { stdout } = await systemTools.run({ tool: 'sfdisk', args: ['--verify', disk] })
+    t.match(stdout, /No errors detected/)
+  })
+
+  await t.test('the primary is not touched before the backup is written', async (t) => {
+    const disk = join(folder, 'order.raw')
+    await neverStarted(disk)
+    const before = await readFile(disk)
+    const stopped = join(folder, 'stopped')
+    await cp(bin, stopped, { recursive: true })
+    // The plug is pulled when the second place is to be written.
+    await writeFile(
+      join(stopped, 'dd'),
+      `#!/bin/sh\ncase $* in *seek=0*) exit 1 ;; esac\nexec /usr/bin/dd "$@"\n`,
+      { mode: 0o755 },
+    )
+    await t.rejects(inInitrd(disk, 'prepare_table', stopped), { code: 'tool-failed' })
+    const after = await readFile(disk)
+    t.ok(after.subarray(0, IMAGE).equals(before.subarray(0, IMAGE)), 'the image is as it was')
+    t.strictSame(names(await tableAt(disk, SECTORS - 1))?.at(-1), 'data-new', 'the backup is whole')
+    await inInitrd(disk, 'prepare_table')
+    t.strictSame(names(await tableAt(disk, 1))?.at(-1), 'data-new', 'the next start does it again')
+  })
+
+  await t.test('a primary that was torn anywhere is mended from the backup', async (t) => {
+    const [old, whole, torn] = ['old.raw', 'whole.raw', 'torn.raw'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ]
+    await neverStarted(old)
+    await cp(old, whole)
+    await inInitrd(whole, 'prepare_table')
+    const [before, after] = [await readFile(old), await readFile(whole)]
+    let mended = 0
+    for (let sectors = 0; sectors <= 6; sectors++) {
+      const state = Buffer.from(after)
+      state.set(before.subarray(sectors * 512, 34 * 512), sectors * 512)
+      await writeFile(torn, state)
+      if (await tableAt(torn, 1)) continue
+      mended++
+      // As GRUB reads it, without a look at checksums: bytes 16 to 31 of the second entry.
+      const entry = state.subarray(1024 + 128 + 16, 1024 + 128 + 32)
+      const grub = PARTITIONS[1]?.guid as string
+      const old = entry.equals(before.subarray(1024 + 128 + 16, 1024 + 128 + 32))
+      const fresh = (await tableAt(whole, 1))?.partitions[1]?.guid as string
+      await inInitrd(torn, `disk=; mend_table ${(old ? grub : fresh).toUpperCase()} && [ "$disk" = sda ]`)
+      t.strictSame(
+        names(await tableAt(torn, 1)),
+        names(await tableAt(whole, 1)),
+        `${sectors} sectors were new`,
+      )
+    }
+    t.ok(mended >= 2, `${mended} states have a primary that cannot be read`)
+  })
+
+  await t.test('a disk of another is left alone', async (t) => {
+    const disk = join(folder, 'other.raw')
+    await neverStarted(disk)
+    const file = await open(disk, 'r+')
+    // A wrong checksum, and a GUID that is not the one that was booted.
+    await file.write(Buffer.of(0xff), 0, 1, 512 + 16)
+    await file.close()
+    const before = await readFile(disk)
+    await t.rejects(inInitrd(disk, `mend_table ${guidOf(3)}`), { code: 'tool-failed' })
+    t.ok((await readFile(disk)).equals(before))
+  })
+}
