@@ -39,6 +39,7 @@ const ROOMS: Record<string, Record<string, Allowed>> = {
     media: 'all',
     debian: { types: false, values: ['namespace'] },
     plan: 'all',
+    profile: { types: true, values: ['problems', 'schema', 'source', 'wording'] },
     disk: 'all',
     base: 'all',
   },

@@ -9,6 +9,7 @@ import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
 import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
+import { sizeGuests } from '../plan/sizing.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
 import { openScreens, type Screen, type Screens } from './screens.js'
 import type { Ending } from './session.js'
@@ -20,12 +21,16 @@ export interface ProveOptions extends TrialOptions {
   report?: string
   /** Seconds that the stick has to say that it is done; default: by guests and accelerator. */
   deadline?: number
+  /** A guest that this PC is too small for is no failure, if the stick says why it left it out. */
+  mayLeaveOut?: boolean
+  /** Checks of the caller's own, made when there is nothing more to wait for. */
+  examine?: (trial: Trial) => Check[]
   /** Called when the boot has passed, while the stick runs; what it throws is thrown on. */
   visit?: (trial: Trial) => Promise<void>
 }
 
 export interface Check {
-  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`. */
+  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`; a walk has `size NAME`, `identity NAME`, `count NAME` and `other disk`. */
   name: string
   passed: boolean
   /** In words for a person. */
@@ -145,7 +150,9 @@ async function judge(
   const factor = trial.pc.accelerator === 'tcg' ? TCG_FACTOR : 1
   const why = await wait(trial, reached, options.deadline ?? patience(trial.manifest) * factor, signal)
   const seconds = Math.round((Date.now() - began) / 100) / 10
-  const checks = judgeEvents(trial.events, trial.manifest, why)
+  const leftOut = options.mayLeaveOut ? tooMuchFor(trial) : []
+  const checks = judgeEvents(trial.events, trial.manifest, why, leftOut)
+  checks.push(...(options.examine?.(trial) ?? []))
   const good = checks.every((check) => check.passed)
   await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
@@ -160,6 +167,13 @@ async function judge(
     ...{ timings: timeline.moments(), screens: screens?.taken() ?? [], unseen: screens?.missing() ?? [] },
     report,
   }
+}
+
+/** Guests that this PC is too small for, by name. */
+function tooMuchFor({ pc, manifest }: Trial): string[] {
+  return sizeGuests(manifest.guests, { ...pc, kvm: pc.virtualization })
+    .filter(({ start }) => !start)
+    .map(({ name }) => name)
 }
 
 /** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */
@@ -217,8 +231,14 @@ function isDone(events: readonly ReportEvent[]): boolean {
  * What a boot's events prove. Pure.
  *
  * @param why there are no more events, such as `within 300 s`; empty when the report is complete
+ * @param leftOut names of guests that are not expected to start
  */
-export function judgeEvents(events: readonly ReportEvent[], manifest: StickManifest, why: string): Check[] {
+export function judgeEvents(
+  events: readonly ReportEvent[],
+  manifest: StickManifest,
+  why: string,
+  leftOut: readonly string[] = [],
+): Check[] {
   const host = events.find((event) => event.event === 'host')
   const detail = host ? `up after ${Math.round(host.seconds)} s` : `it did not say that it is up ${why}`
   const checks: Check[] = [{ name: 'host', passed: host !== undefined, detail }]
@@ -228,7 +248,11 @@ export function judgeEvents(events: readonly ReportEvent[], manifest: StickManif
   for (const guest of manifest.guests) {
     const told = events.findLast((event) => event.event === 'guest' && event.name === guest.name)
     if (guest.autostart !== null)
-      checks.push(guestCheck(guest, told as GuestEvent | undefined, host !== undefined, why))
+      checks.push(
+        leftOut.includes(guest.name)
+          ? leftOutCheck(guest, told as GuestEvent | undefined)
+          : guestCheck(guest, told as GuestEvent | undefined, host !== undefined, why),
+      )
   }
   for (const event of events) {
     if (event.event === 'problem')
@@ -253,6 +277,14 @@ function guestCheck(
   if (told.state === 'ready') return check(true, `ready after ${Math.round(told.seconds)} s`)
   if (told.state === 'started' && ready.kind === 'none') return check(true, 'started, not proven')
   return check(false, told.reason ? `${told.state}: ${told.reason}` : told.state)
+}
+
+function leftOutCheck({ name }: ManifestGuest, told: GuestEvent | undefined): Check {
+  const passed = told?.state === 'skipped' && told.reason !== ''
+  const detail = passed
+    ? `left out: ${told?.reason}`
+    : `the PC is too small for it, and the stick does not say so`
+  return { name: `guest ${name}`, passed, detail }
 }
 
 function shutdownCheck(ending: Ending): Check {

@@ -149,3 +149,47 @@ t.test('other disks stand before or behind the stick, and nobody starts from the
     '-device usb-storage,drive=disk0',
   ])
 })
+
+t.test('the stick on each bus, as the only thing to start from', async (t) => {
+  const on = (changes: Partial<typeof USUAL_BOARD>) =>
+    lines({ board: { ...USUAL_BOARD, ...changes } }).filter((line) => /usb|drive=stick|ahci|nvme/.test(line))
+  t.strictSame(on({ bus: 'ehci' }), ['-device usb-ehci', '-device usb-storage,drive=stick,bootindex=1'])
+  t.strictSame(
+    on({ bus: 'uas' }),
+    [
+      '-device qemu-xhci',
+      '-device usb-uas,id=uas',
+      '-device scsi-hd,bus=uas.0,drive=stick,bootindex=1',
+    ].filter((line) => /usb|drive=stick/.test(line)),
+  )
+  t.strictSame(on({ bus: 'ahci' }), ['-device ide-hd,bus=ide.5,drive=stick,bootindex=1'])
+  t.strictSame(on({ bus: 'ahci', chipset: 'i440fx' }), [
+    '-device ahci,id=ahci',
+    '-device ide-hd,bus=ahci.0,drive=stick,bootindex=1',
+  ])
+  t.strictSame(on({ bus: 'nvme' }), ['-device nvme,serial=stick,drive=stick,bootindex=1'])
+  t.strictSame(on({ bus: 'virtio' }), ['-device virtio-blk-pci,drive=stick,bootindex=1'])
+})
+
+t.test('a USB disk beside a stick that is on no USB has its controller', async (t) => {
+  const usb = { path: '/s/c', format: 'raw', bus: 'usb', before: false } as const
+  const all = lines({ board: { ...USUAL_BOARD, bus: 'nvme' }, disks: [usb] })
+  t.ok(all.indexOf('-device qemu-xhci') < all.indexOf('-device usb-storage,drive=disk0'))
+  t.ok(all.includes('-device qemu-xhci'))
+})
+
+t.test('what is soldered to a PC', async (t) => {
+  const board = { chipset: 'i440fx', bus: 'xhci', nic: 'rtl8139', old: true, screen: false } as const
+  const added = lines({ board }).filter((line) => !lines().includes(line))
+  t.strictSame(added, [
+    '-machine pc,smm=off',
+    '-cpu Conroe',
+    '-vga none',
+    '-device rtl8139,netdev=uplink,romfile=',
+  ])
+  const alone = lines({ board: { ...USUAL_BOARD, nic: 'none' } })
+  t.notOk(
+    alone.some((line) => line.includes('netdev')),
+    'no card, and no network',
+  )
+})
