@@ -157,8 +157,8 @@ function stickArguments(pc: VirtualPc): string[] {
 
 /** A PC whose stick is on another bus has none, unless another disk needs one. */
 function usbController({ bus }: Board, disks: readonly PcDisk[]): string[] {
-  if (bus === 'ehci') return ['-device', 'usb-ehci']
-  const needed = bus === 'xhci' || bus === 'uas' || disks.some((disk) => disk.bus === 'usb')
+  if (bus === 'ehci' || bus === 'uas') return ['-device', 'usb-ehci']
+  const needed = bus === 'xhci' || disks.some((disk) => disk.bus === 'usb')
   return needed ? ['-device', 'qemu-xhci'] : []
 }
 
@@ -168,6 +168,7 @@ function stickDevices({ bus, chipset }: Board): string[] {
     case 'xhci':
     case 'ehci':
       return ['usb-storage,drive=stick,bootindex=1']
+    // At the speed of USB 2: SeaBIOS's driver refuses the streams of USB 3.
     case 'uas':
       return ['usb-uas,id=uas', 'scsi-hd,bus=uas.0,drive=stick,bootindex=1']
     case 'ahci':

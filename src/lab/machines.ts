@@ -66,17 +66,19 @@ function checkMachine(machine: MachineEntry, index: number, all: MachineEntry[])
     const message = `machines[${first}] has the name ${machine.name}, too`
     findings.push({ code: 'duplicate-name', path: place('name'), message, hint: 'give each its own' })
   }
-  const needs = (key: 'firmware' | 'nic', why: string) =>
+  const clash = (key: 'firmware' | 'nic' | 'bus', why: string, hint: string) =>
     findings.push({
       code: 'not-one-of',
       path: place(key),
-      message: `${machine[key]} does not go with i440fx: ${why}`,
-      hint: 'choose chipset q35',
+      message: `${machine[key] ?? 'e1000e'} ${why}`,
+      hint,
     })
-  if (machine.chipset === 'i440fx') {
-    if (machine.firmware === 'secureboot') needs('firmware', 'that has no SMM to guard the keys with')
-    if ((machine.nic ?? 'e1000e') === 'e1000e') needs('nic', 'that card is of PCI Express')
-  }
+  if (machine.chipset === 'i440fx' && machine.firmware === 'secureboot')
+    clash('firmware', 'does not go with i440fx: that has no SMM to guard the keys with', 'choose chipset q35')
+  if (machine.chipset === 'i440fx' && (machine.nic ?? 'e1000e') === 'e1000e')
+    clash('nic', 'does not go with i440fx: that card is of PCI Express', 'choose another nic, or chipset q35')
+  if (machine.bus === 'uas' && machine.firmware !== 'bios')
+    clash('bus', 'does not start by UEFI: OVMF has no driver for it', 'choose firmware bios')
   return findings
 }
 

@@ -104,6 +104,19 @@ async function proveOn(
   return withCheck(proof, { name: 'other disk', passed: same, detail })
 }
 
+/** That the stick was really started by what this PC starts it by. */
+export function firmwareCheck(
+  { firmware }: Pick<VirtualPc, 'firmware'>,
+  events: readonly ReportEvent[],
+): Check {
+  const host = events.find((event): event is HostEvent => event.event === 'host')
+  const secure = host?.secureBoot === 'enabled'
+  const wanted = firmware === 'bios' ? 'bios' : 'uefi'
+  const passed = host?.firmware === wanted && secure === (firmware === 'secureboot')
+  const detail = host ? `${host.firmware}, Secure Boot ${host.secureBoot}` : 'the host did not say'
+  return { name: 'firmware', passed, detail }
+}
+
 function withCheck(proof: Proof, check: Check): Proof {
   return { ...proof, passed: proof.passed && check.passed, checks: [...proof.checks, check] }
 }

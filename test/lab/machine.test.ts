@@ -154,14 +154,11 @@ t.test('the stick on each bus, as the only thing to start from', async (t) => {
   const on = (changes: Partial<typeof USUAL_BOARD>) =>
     lines({ board: { ...USUAL_BOARD, ...changes } }).filter((line) => /usb|drive=stick|ahci|nvme/.test(line))
   t.strictSame(on({ bus: 'ehci' }), ['-device usb-ehci', '-device usb-storage,drive=stick,bootindex=1'])
-  t.strictSame(
-    on({ bus: 'uas' }),
-    [
-      '-device qemu-xhci',
-      '-device usb-uas,id=uas',
-      '-device scsi-hd,bus=uas.0,drive=stick,bootindex=1',
-    ].filter((line) => /usb|drive=stick/.test(line)),
-  )
+  t.strictSame(on({ bus: 'uas' }), [
+    '-device usb-ehci',
+    '-device usb-uas,id=uas',
+    '-device scsi-hd,bus=uas.0,drive=stick,bootindex=1',
+  ])
   t.strictSame(on({ bus: 'ahci' }), ['-device ide-hd,bus=ide.5,drive=stick,bootindex=1'])
   t.strictSame(on({ bus: 'ahci', chipset: 'i440fx' }), [
     '-device ahci,id=ahci',

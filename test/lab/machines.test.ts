@@ -85,12 +85,16 @@ t.test('what cannot be built is refused', async (t) => {
 machines:
   - {name: one, firmware: secureboot, chipset: i440fx, nic: rtl8139, memory: 2GiB, cpus: 1}
   - {name: one, firmware: bios, chipset: i440fx, nic: e1000e, memory: 2GiB, cpus: 1}
+  - {name: two, firmware: uefi, bus: uas, memory: 2GiB, cpus: 1}
+  - {name: three, firmware: bios, chipset: i440fx, memory: 2GiB, cpus: 1}
 `
   const lines = await problemsOf(t, text)
-  t.equal(lines.length, 3)
+  t.equal(lines.length, 5)
   t.match(lines[0], /:3:27: error not-one-of: .*firmware: secureboot does not go with i440fx/)
   t.match(lines[1], /:4:12: error duplicate-name: machines\[1\]\.name: machines\[0\] has the name one/)
   t.match(lines[2], /:4:\d+: error not-one-of: .*nic: e1000e does not go with i440fx/)
+  t.match(lines[3], /:5:\d+: error not-one-of: .*bus: uas does not start by UEFI/)
+  t.match(lines[4], /:6:\d+: error not-one-of: .*nic: e1000e does not go with i440fx/, 'the usual card, too')
 })
 
 t.test('a file that is not there', async (t) => {

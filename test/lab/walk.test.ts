@@ -1,7 +1,7 @@
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
 import type { ManifestGuest } from '../../src/build/manifest.js'
-import { sizesOn, WalkMemory } from '../../src/lab/walk.js'
+import { firmwareCheck, sizesOn, WalkMemory } from '../../src/lab/walk.js'
 import type { GuestEvent, Hardware, ReportEvent } from '../../src/plan/report.js'
 
 const guestOf = (name: string, changes: 'keep' | 'discard', order: number): ManifestGuest => ({
@@ -86,4 +86,15 @@ t.test("under KVM the host's word on virtualization counts", async (t) => {
   t.equal(sizesOn(kvm, guests, host('kvm'))[0]?.accelerator, 'kvm')
   t.equal(sizesOn(kvm, guests, host('tcg'))[0]?.accelerator, 'tcg')
   t.equal(sizesOn(pc, guests, host('tcg'))[0]?.accelerator, 'kvm', 'under TCG it is sure')
+})
+
+t.test('a stick is started by what its PC starts it by', async (t) => {
+  const check = (firmware: 'bios' | 'uefi' | 'secureboot', told: object) =>
+    firmwareCheck({ firmware }, [{ event: 'host', ...told } as unknown as ReportEvent]).passed
+  t.ok(check('bios', { firmware: 'bios', secureBoot: 'unsupported' }))
+  t.ok(check('uefi', { firmware: 'uefi', secureBoot: 'unsupported' }))
+  t.ok(check('secureboot', { firmware: 'uefi', secureBoot: 'enabled' }))
+  t.notOk(check('secureboot', { firmware: 'uefi', secureBoot: 'disabled' }))
+  t.notOk(check('uefi', { firmware: 'bios', secureBoot: 'unsupported' }))
+  t.notOk(firmwareCheck({ firmware: 'bios' }, []).passed, 'a host that says nothing')
 })
