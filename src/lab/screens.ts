@@ -34,8 +34,11 @@ export interface Screens {
 
 type Camera = Pick<Trial, 'screenshot' | 'folder'>
 
-/** Milliseconds between two looks at the firmware's screen. */
-const LOOK_EVERY = 700
+/** Milliseconds between the first looks at the firmware's screen, which may be there for less than a second. */
+const LOOK_EVERY = 250
+
+/** What each next pause is longer: a PC that hangs in its firmware is not looked at for nothing. */
+const LONGER = 1.02
 
 /** Milliseconds that the login prompt takes to show the last banner under emulation. */
 const SETTLE = 2000
@@ -54,7 +57,7 @@ export function openScreens(report: string): Screens {
   return {
     watch(trial) {
       look = openCamera(trial)
-      firmware = album.add('firmware', 'firmware.png', firstPicture(look, started.signal))
+      firmware = album.add('firmware', 'firmware.png', firmwarePicture(look, started.signal))
     },
     hearLine(line) {
       if (line.includes(LOADING_PREFIX)) grub ??= shoot('grub', 'grub.png')
@@ -115,14 +118,20 @@ function openCamera({ screenshot, folder }: Camera): Look {
   }
 }
 
-/** The first picture that shows something. Rejects when the stick is being started before there was one. */
-async function firstPicture(look: Look, started: AbortSignal): Promise<Buffer> {
-  while (!started.aborted) {
+/**
+ * The last picture that shows something before the stick is started; rejects where there is none. What is there at
+ * power-on is QEMU's own: that the display is not initialized yet.
+ */
+async function firmwarePicture(look: Look, started: AbortSignal): Promise<Buffer> {
+  const first = await look()
+  let last: Buffer | undefined
+  for (let pause = LOOK_EVERY; !started.aborted; pause *= LONGER) {
     const png = await look()
-    if (!started.aborted && !isBlank(png)) return png
-    await sleep(LOOK_EVERY, undefined, { signal: started }).catch(() => {})
+    if (!started.aborted && !png.equals(first) && !isBlank(png)) last = png
+    await sleep(pause, undefined, { signal: started }).catch(() => {})
   }
-  throw new Error('its screen was blank until the stick was started')
+  if (last) return last
+  throw new Error('its screen showed nothing before the stick was started')
 }
 
 // ---------------------------------------------------------------------------------------------- guests
