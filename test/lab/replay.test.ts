@@ -11,7 +11,7 @@ import { Replay } from '../../src/lab/replay.js'
 import { seeded, seedOfRun } from '../tools.js'
 import { labTools } from './lab.js'
 
-const SIZE = 64 * MiB
+const SIZE = 8 * MiB
 
 const tools = await labTools(t)
 
@@ -21,15 +21,15 @@ if (tools) {
   const random = seeded(seedOfRun())
 
   /** What qemu-io is told: places and sizes at random, also across the chunks of a replay. */
-  const commands = Array.from({ length: 200 }, (_, index) => {
+  const commands = Array.from({ length: 120 }, (_, index) => {
     if (index % 7 === 6) return 'flush'
-    const place = `${random(SIZE / 512 - 4096) * 512} ${(1 + random(4096)) * 512}`
+    const place = `${random(SIZE / 512 - 3000) * 512} ${(1 + random(3000)) * 512}`
     if (index % 11 === 3) return `discard ${place}`
     if (index % 11 === 5) return `write -z ${place}`
     return `write -P ${1 + random(254)} ${place}`
   })
 
-  const image = Buffer.alloc(3 * MiB, 'image')
+  const image = Buffer.alloc(MiB + 512, 'image')
   await writeFile(disk, Buffer.concat([image, Buffer.alloc(SIZE - image.length)]))
   await writeFile(log, '')
   const file = `file.driver=raw,file.file.driver=file,file.file.filename=${disk}`
@@ -57,7 +57,7 @@ if (tools) {
       if (discard) onto.fill(0, at, at + bytes)
       else onto.set(text.subarray(from, from + bytes), at)
     }
-    for (let completed = 1; completed <= entries.length; completed += 9) {
+    for (let completed = 1; completed <= entries.length; completed += 2) {
       const point = tornPoint(entries, completed, random)
       for (; done < point.durable; done++) change(model, entries[done] as LogEntry, entries[done]?.bytes ?? 0)
       const expected = Buffer.from(model)
@@ -71,9 +71,9 @@ if (tools) {
     await replay.at(cleanPoint(entries, entries.length), async () => {
       t.ok((await readFile(rebuilt)).equals(await readFile(disk)), 'as QEMU left the disk')
       const part = join(folder, 'part.raw')
-      await replay.extract(4096, 16_383, part)
+      await replay.extract(4096, 10_000, part)
       const whole = await readFile(disk)
-      t.ok((await readFile(part)).equals(whole.subarray(4096 * 512, 16_384 * 512)), 'a part of it')
+      t.ok((await readFile(part)).equals(whole.subarray(4096 * 512, 10_001 * 512)), 'a part of it')
     })
     await t.rejects(
       replay.at(cleanPoint(entries, 1), async () => {}),

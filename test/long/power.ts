@@ -16,6 +16,7 @@ import { Replay } from '../../src/lab/replay.js'
 import { openCheckTools, openLab } from '../../src/lab/tree.js'
 import { withTrial } from '../../src/lab/trial.js'
 import { type Inspection, inspectImage } from '../../src/media/inspect.js'
+import type { GuestEvent, ReportEvent } from '../../src/plan/report.js'
 import { type Demo, isEvent, onStick, serialText, waitFor } from '../boot/demo.js'
 import { sleep } from './builder.js'
 
@@ -28,10 +29,14 @@ export const WITNESS: Witness = {
   record: (number) => `${`record ${number} ${`${number},`.repeat(64)}`.slice(0, 63)}\n`,
 }
 
-const FOLDER = 'out/test/power'
+/** Where the guest of {@link PROFILE} sends to. */
+export const COLLECTOR = '10.0.2.100:7777'
+
+/** Of the recording, and of what is made from it. */
+export const FOLDER = 'out/test/power'
 const LOG = join(FOLDER, 'writes.log')
 const NOTE = join(FOLDER, 'recording.json')
-const STICK: Bytes = 8 * GiB
+export const STICK: Bytes = 8 * GiB
 
 /** Records, and seconds, of a guest as it should be. */
 const ORDINARY = { records: 300, seconds: 45 }
@@ -94,8 +99,7 @@ async function record({ image, run }: Demo): Promise<Omit<Note, 'diskGuid'>> {
   const confirmed: Confirmed[] = []
   const onCollected = (line: string) => confirmed.push({ record: Number(line), log: statSync(LOG).size })
   const options = { accelerator: 'tcg', cpus: 1, ssh: true, stickSize: STICK, writeLog: LOG } as const
-  const collector = '10.0.2.100:7777'
-  return withTrial(image, { ...options, collector, onCollected }, run, async (trial) => {
+  return withTrial(image, { ...options, collector: COLLECTOR, onCollected }, run, async (trial) => {
     const done = await waitFor(trial, 900, isEvent('done'))
     if (done?.guests.ready !== 1) throw new Error(`no guest: ${(await serialText(trial)).slice(-2000)}`)
     await awaitRecords(confirmed, 0, ORDINARY)
@@ -140,6 +144,12 @@ export function entriesAt({ entries }: Recording, log: Bytes): number {
 export function confirmedAt({ entries, confirmed }: Recording, { completed }: CrashPoint): number {
   const log = entries[completed - 1]?.end ?? 0
   return Math.max(0, ...confirmed.filter((one) => one.log <= log).map(({ record }) => record))
+}
+
+/** How many records the guest said it had when it started; -1 when it said nothing. */
+export function recordsSaid(events: readonly ReportEvent[]): number {
+  const told = events.findLast((event) => event.event === 'guest' && event.name === WITNESS.guest)
+  return Number(/^(\d+) records$/.exec((told as GuestEvent | undefined)?.said ?? '')?.[1] ?? -1)
 }
 
 export interface Lost {

@@ -1,0 +1,100 @@
+/**
+ * Pull the plug, and start again: a sample of the points of `power-loss.test.ts` is booted. Passed is a start after which
+ * the host lets somebody in, and the guest itself says that it has every record of which somebody outside was told.
+ *
+ * `BOOTS=…` sets how many; `SEED=… RECORDING=keep` boots the same points of the same recording again.
+ */
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import t from 'tap'
+import { type CrashPoint, choosePoints } from '../../src/lab/crash.js'
+import { keepDisk } from '../../src/lab/overlay.js'
+import { proveImage } from '../../src/lab/prove.js'
+import { openLab } from '../../src/lab/tree.js'
+import { onStick, openStick } from '../boot/demo.js'
+import { seeded, seedOfRun } from '../tools.js'
+import {
+  confirmedAt,
+  entriesAt,
+  FOLDER,
+  openPoints,
+  openRecording,
+  PROFILE,
+  pointName,
+  recordsSaid,
+  STICK,
+} from './power.js'
+
+const BOOTS = Number(process.env['BOOTS'] ?? 12)
+
+/** Of these, so many whose partition table is torn: what the initrd does then, no other start shows. */
+const TORN_TABLES = Math.min(2, Math.floor(BOOTS / 4))
+
+const stick = await openStick(t, PROFILE)
+
+if (stick) {
+  t.setTimeout(7_200_000)
+  const random = seeded(seedOfRun())
+  const recording = await openRecording(stick)
+  const { entries, inspection } = recording
+  const points = await openPoints(recording, stick)
+  const folder = join(process.cwd(), FOLDER, `boots-${process.pid}`)
+  await mkdir(folder, { recursive: true })
+  t.teardown(async () => {
+    await points.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+  const tools = await openLab(stick.run)
+  const first = entriesAt(recording, recording.confirmed[0]?.log ?? 0)
+  const ordinary = entriesAt(recording, recording.ordinary)
+
+  const early = choosePoints(entries, 0, first, 40, random)
+  const torn = some(early.filter(cutsTable), TORN_TABLES)
+  const rest = early.filter((point) => !cutsTable(point))
+  const sample = [
+    ...torn,
+    ...some(rest, Math.ceil(BOOTS / 2) - torn.length),
+    ...choosePoints(entries, first, ordinary, Math.floor(BOOTS / 2), random),
+  ].sort((a, b) => a.durable - b.durable)
+  t.equal(torn.length, TORN_TABLES, 'points with a torn table')
+  t.ok(sample.length >= BOOTS, `${sample.length} points`)
+
+  for (const point of sample) {
+    await t.test(pointName(point), async (t) => {
+      const keep = join(folder, 'stick.qcow2')
+      await rm(keep, { force: true })
+      const confirmed = confirmedAt(recording, point)
+      await points.replay.at(point, () => keepDisk(inspection, points.replay.path, STICK, keep, tools))
+      let admin = ''
+      const pc = { accelerator: 'tcg', cpus: 1, ssh: true, keep } as const
+      const proof = await proveImage(
+        stick.image,
+        {
+          ...pc,
+          visit: async (trial) => {
+            admin = await onStick(trial, 'id -un')
+          },
+        },
+        stick.run,
+      )
+      if (!t.ok(proof.passed, 'the proof', { checks: proof.checks, serial: proof.serialTail })) return
+      t.equal(admin, 'admin', 'the host lets its admin in')
+      const records = recordsSaid(proof.events)
+      t.ok(records >= confirmed, `${records} records, ${confirmed} of them confirmed`)
+      console.error(`# booted after ${proof.seconds} s: ${records} records, ${confirmed} confirmed`)
+    })
+  }
+}
+
+/** Whether the primary partition table is there in part. */
+function cutsTable({ changes }: CrashPoint): boolean {
+  return changes.some(({ entry, bytes }) => entry.at < 17_408 && bytes > 512 && bytes < entry.bytes)
+}
+
+/** At most `count`, evenly. */
+function some(points: readonly CrashPoint[], count: number): CrashPoint[] {
+  return points.filter(
+    (_, index) =>
+      Math.floor((index * count) / points.length) !== Math.floor(((index - 1) * count) / points.length),
+  )
+}
