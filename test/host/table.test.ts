@@ -57,6 +57,7 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
   const inInitrd = (disk: string, commands: string, path = bin) => {
     const script = packageFile('src/host/overlay/etc/initramfs-tools/scripts/keyvisor')
     const set = `PATH=${path}:$PATH; . ${script}; mkdir -p /run/keyvisor /sys/class/block/sda /sys/block/sda
+      mkdir /sys/class/block/sda/sda5; echo 5 > /sys/class/block/sda/sda5/partition
       echo ${SECTORS} > /sys/class/block/sda/size; printk() { :; }; disk=sda`
     const binds = [
       '--ro-bind',
