@@ -37,9 +37,9 @@ export function pcFacts({ firmware, memory, cpus, accelerator, virtualization }:
   return [
     { label: 'firmware', value: FIRMWARE[firmware] },
     { label: 'memory', value: formatBytes(memory) },
-    { label: 'CPUs', value: `${cpus}` },
-    { label: 'run by', value: accelerator === 'kvm' ? 'KVM' : 'software emulation (QEMU, TCG)' },
-    { label: 'virtualization', value: virtualization ? 'VT-x or SVM, for the guests' : 'none' },
+    { label: 'processors', value: cpus === 1 ? '1 CPU' : `${cpus} CPUs` },
+    { label: 'virtualization', value: `${virtualization ? 'with' : 'without'} VT-x or SVM` },
+    { label: 'run by', value: accelerator === 'kvm' ? 'KVM' : 'software emulation' },
   ]
 }
 

@@ -81,7 +81,7 @@ function columnOf({ name }: Check): string {
   return name.startsWith('problem ') ? 'problems' : name
 }
 
-function overviewRow({ name, proof }: Run, index: number, columns: readonly string[]): string {
+function overviewRow({ name, pc, proof }: Run, index: number, columns: readonly string[]): string {
   const cells = columns.map((column) => {
     const checks = proof.checks.filter((check) => columnOf(check) === column)
     if (checks.length === 0) return '<td class="none">–</td>'
@@ -89,7 +89,8 @@ function overviewRow({ name, proof }: Run, index: number, columns: readonly stri
     return cell(passed, checks.map(({ detail }) => detail).join('; '))
   })
   const link = `<a href="#pc-${index + 1}">${markup(name)}</a>`
-  return `<tr><th scope="row">${link}</th>${cell(proof.passed, '', verdictWord(proof.passed))}${cells.join('')}</tr>`
+  const what = `<small>${pc.map(({ value }) => markup(value)).join(', ')}</small>`
+  return `<tr><th scope="row">${link} ${what}</th>${cell(proof.passed, '', verdictWord(proof.passed))}${cells.join('')}</tr>`
 }
 
 /** In words: not everybody sees colours, and printers have none. */

@@ -25,7 +25,9 @@ a { color: inherit; }
 table { border-collapse: collapse; }
 th, td { border: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top;
   overflow-wrap: break-word; max-width: 32rem; }
-tbody th { max-width: 16rem; }
+tbody th { max-width: 18rem; }
+small { font-weight: normal; }
+th small { display: block; }
 td.good, td.bad { white-space: nowrap; }
 thead th { background: var(--soft); }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(12rem, 1fr)); gap: .5rem; }
