@@ -33,7 +33,11 @@ t.test('in a browser', async (t) => {
     const names = texts(overview, /<th scope="row"><a [^>]*>(.*?)<\/a>/gs)
     t.strictSame(names.slice(0, 7), NAMES.slice(0, 7))
     t.match(names[7], /^hostile <script src="http:/, 'markup is shown as text')
-    t.match(texts(overview, /<small>(.*?)<\/small>/gs)[0], /^UEFI \(OVMF\), 2GiB, 2 CPUs, with /, 'what PC it is')
+    t.match(
+      texts(overview, /<small>(.*?)<\/small>/gs)[0],
+      /^UEFI \(OVMF\), 2GiB, 2 CPUs, with /,
+      'what PC it is',
+    )
     const verdicts = texts(overview, /<th scope="row">.*?<\/th><td[^>]*>(.*?)<\/td>/gs)
     t.strictSame(
       verdicts,
