@@ -30,7 +30,7 @@ export interface ProveOptions extends TrialOptions {
 }
 
 export interface Check {
-  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`; a walk has `firmware`, `size NAME`, `identity NAME`, `count NAME` and `other disk`. */
+  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`; a walk has those of `walk-checks.ts` and `other disk`. */
   name: string
   passed: boolean
   /** In words for a person. */

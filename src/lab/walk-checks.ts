@@ -1,0 +1,149 @@
+/**
+ * What a walk proves beyond its boots: that a guest is the same on every PC, has of each what it should have, and keeps
+ * what it should keep. Pure.
+ *
+ * Left out: whether a boot did well at all (`prove.ts`). What a guest that does not run fails is said there, and not
+ * again here.
+ */
+import { formatBytes, formatCpus } from '../base/units.js'
+import type { ManifestGuest } from '../build/manifest.js'
+import type { GuestEvent, Hardware, HostEvent, ReportEvent } from '../plan/report.js'
+import type { Sized } from '../plan/sizing.js'
+import type { VirtualPc } from './machine.js'
+import type { Check } from './prove.js'
+
+/** What the stick reported on one PC. */
+export interface Stop {
+  /** The PC's name. */
+  name: string
+  events: readonly ReportEvent[]
+}
+
+/**
+ * The checks of a stop: `pc` and `firmware`, and for each guest that runs there `size NAME`, `identity NAME` and `said NAME`.
+ *
+ * @param before the stops that were made before it, in their order
+ * @param sized what the PC has for the guests
+ */
+export function judgeStop(
+  stop: Stop,
+  before: readonly Stop[],
+  pc: Pick<VirtualPc, 'firmware' | 'memory' | 'cpus'>,
+  guests: readonly ManifestGuest[],
+  sized: readonly Sized[],
+): Check[] {
+  const host = stop.events.find(({ event }) => event === 'host') as HostEvent | undefined
+  const ofGuests = guests.flatMap((guest) => {
+    const told = runningGuest(stop, guest.name)
+    const planned = sized.find(({ name }) => name === guest.name)
+    if (!told || !planned) return []
+    return [sizeCheck(told, planned), identityCheck(told, guest, before), saidCheck(told, guest, before)]
+  })
+  return [...(host ? [pcCheck(host, pc), firmwareCheck(host, pc)] : []), ...ofGuests]
+}
+
+function runningGuest({ events }: Stop, guest: string): GuestEvent | undefined {
+  const told = events.findLast((event) => event.event === 'guest' && event.name === guest)
+  return told?.event === 'guest' && ['ready', 'started'].includes(told.state) ? told : undefined
+}
+
+function check(name: string, passed: boolean, detail: string): Check {
+  return { name, passed, detail }
+}
+
+function pcCheck(host: HostEvent, pc: Pick<VirtualPc, 'memory' | 'cpus'>): Check {
+  const inWords = ({ memory, cpus }: typeof pc) => `${formatBytes(memory)} and ${formatCpus(cpus)}`
+  const same = host.memory === pc.memory && host.cpus === pc.cpus
+  return check('pc', same, same ? inWords(pc) : `the host found ${inWords(host)}, the PC has ${inWords(pc)}`)
+}
+
+/** That the stick was really started by what this PC starts it by. */
+function firmwareCheck(host: HostEvent, { firmware }: Pick<VirtualPc, 'firmware'>): Check {
+  const kind = firmware === 'bios' ? 'bios' : 'uefi'
+  const passed = host.firmware === kind && (host.secureBoot === 'enabled') === (firmware === 'secureboot')
+  return check('firmware', passed, `started by ${host.firmware}, Secure Boot ${host.secureBoot}`)
+}
+
+// ---------------------------------------------------------------------------------------------- size
+
+type Size = Pick<Sized, 'memory' | 'cpus' | 'accelerator'>
+
+function sizeCheck({ name, ...told }: GuestEvent, planned: Size): Check {
+  const [has, wanted] = [sizeWords(told), sizeWords(planned)]
+  const same = has === wanted
+  return check(`size ${name}`, same, same ? `${wanted}, as planned` : `planned are ${wanted}; it has ${has}`)
+}
+
+function sizeWords({ memory, cpus, accelerator }: Size): string {
+  return `${memory / 2 ** 20}MiB, ${formatCpus(cpus)}, ${accelerator.toUpperCase()}`
+}
+
+// ---------------------------------------------------------------------------------------------- identity
+
+/** What a guest's system may remember, and a person may have registered. */
+const IDENTITY = {
+  uuid: 'UUID',
+  macs: 'MAC addresses',
+  serial: 'SMBIOS serial',
+  diskSerials: 'disk serials',
+} as const satisfies Partial<Record<keyof Hardware, string>>
+
+function identityCheck(
+  { name, hardware }: GuestEvent,
+  { uuid }: ManifestGuest,
+  before: readonly Stop[],
+): Check {
+  const answer = (passed: boolean, detail: string) => check(`identity ${name}`, passed, detail)
+  if (!hardware) return answer(false, 'the stick did not say what its QEMU was started with')
+  if (hardware.uuid !== uuid) return answer(false, `its UUID is ${hardware.uuid}, and was built as ${uuid}`)
+  if (hardware.serial === '' || hardware.diskSerials.length === 0)
+    return answer(false, 'it has no SMBIOS serial, or no disk with one')
+  const first = before.find((stop) => runningGuest(stop, name)?.hardware)
+  if (!first) return answer(true, `UUID ${uuid}`)
+  const known = runningGuest(first, name)?.hardware as Hardware
+  const changed = Object.entries(IDENTITY).flatMap(([key, words]) => {
+    const [was, is] = [known, hardware].map((one) => `${one[key as keyof Hardware]}`)
+    return was === is ? [] : [`${words}: ${was} on ${first.name}, ${is} here`]
+  })
+  return answer(changed.length === 0, changed.join('; ') || `the same as on ${first.name}`)
+}
+
+// ---------------------------------------------------------------------------------------------- what is kept
+
+/** A guest that keeps its changes counts its starts; one that discards them always says the same. */
+function saidCheck(told: GuestEvent, guest: ManifestGuest, before: readonly Stop[]): Check {
+  const passedStops = before.flatMap((stop) => {
+    const then = runningGuest(stop, guest.name)
+    return then && then.said !== '' ? [{ said: then.said, on: stop.name }] : []
+  })
+  const [passed, detail] =
+    guest.changes === 'keep' ? countsOn(told.said, passedStops) : repeats(told.said, passedStops)
+  return check(`said ${guest.name}`, passed, detail)
+}
+
+interface Earlier {
+  said: string
+  /** The PC's name. */
+  on: string
+}
+
+function countsOn(said: string, earlier: readonly Earlier[]): [boolean, string] {
+  const last = earlier.findLast((one) => numberOf(one.said) !== undefined)
+  const [number, previous] = [numberOf(said), last && numberOf(last.said)]
+  if (last === undefined || previous === undefined)
+    return [true, number === undefined ? 'it says no number: not judged' : `"${said}"`]
+  if (number === previous + 1) return [true, `"${said}", one more than on ${last.on}`]
+  return [false, `"${said}" is not one more than "${last.said}" on ${last.on}`]
+}
+
+/** The number at the end, as in `start number 2`. */
+function numberOf(said: string): number | undefined {
+  const digits = /\d+$/.exec(said.trim())?.[0]
+  return digits === undefined ? undefined : Number(digits)
+}
+
+function repeats(said: string, [first]: readonly Earlier[]): [boolean, string] {
+  if (!first) return [true, said === '' ? 'it says nothing: not judged' : `"${said}"`]
+  if (said === first.said) return [true, `"${said}", as on ${first.on}`]
+  return [false, `"${said}", and "${first.said}" on ${first.on}: it should have forgotten`]
+}
