@@ -150,15 +150,16 @@ async function judge(
   const factor = trial.pc.accelerator === 'tcg' ? TCG_FACTOR : 1
   const why = await wait(trial, reached, options.deadline ?? patience(trial.manifest) * factor, signal)
   const seconds = Math.round((Date.now() - began) / 100) / 10
-  const leftOut = options.mayLeaveOut ? tooMuchFor(trial) : []
+  const leftOut = options.mayLeaveOut ? tooMuchFor(trial) : new Map<string, string>()
   const checks = judgeEvents(trial.events, trial.manifest, why, leftOut)
-  checks.push(...(options.examine?.(trial) ?? []))
   const good = checks.every((check) => check.passed)
   await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
   const shutdown = await trial.shutDown(good ? PATIENCE.shutdown * factor : 0)
   if (shutdown === 'off') timeline.end()
   if (good) checks.push(shutdownCheck(shutdown))
+  // Not before: a guest that is another than it was is no reason to pull the plug.
+  checks.push(...(options.examine?.(trial) ?? []))
   if (report) await saveReport(trial, report)
   const { firmware, accelerator, memory, cpus, virtualization } = trial.pc
   return {
@@ -169,11 +170,10 @@ async function judge(
   }
 }
 
-/** Guests that this PC is too small for, by name. */
-function tooMuchFor({ pc, manifest }: Trial): string[] {
-  return sizeGuests(manifest.guests, { ...pc, kvm: pc.virtualization })
-    .filter(({ start }) => !start)
-    .map(({ name }) => name)
+/** Guests that this PC is too small for, by name, and why. */
+function tooMuchFor({ pc, manifest }: Trial): Map<string, string> {
+  const sized = sizeGuests(manifest.guests, { ...pc, kvm: pc.virtualization })
+  return new Map(sized.filter(({ start }) => !start).map(({ name, reason }) => [name, reason]))
 }
 
 /** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */
@@ -231,13 +231,13 @@ function isDone(events: readonly ReportEvent[]): boolean {
  * What a boot's events prove. Pure.
  *
  * @param why there are no more events, such as `within 300 s`; empty when the report is complete
- * @param leftOut names of guests that are not expected to start
+ * @param leftOut guests that are not expected to start, by name, and the reason that the stick is to give
  */
 export function judgeEvents(
   events: readonly ReportEvent[],
   manifest: StickManifest,
   why: string,
-  leftOut: readonly string[] = [],
+  leftOut: ReadonlyMap<string, string> = new Map(),
 ): Check[] {
   const host = events.find((event) => event.event === 'host')
   const detail = host ? `up after ${Math.round(host.seconds)} s` : `it did not say that it is up ${why}`
@@ -247,12 +247,13 @@ export function judgeEvents(
     checks.push({ name: 'restart', passed: false, detail: `the host came up ${starts} times in one boot` })
   for (const guest of manifest.guests) {
     const told = events.findLast((event) => event.event === 'guest' && event.name === guest.name)
-    if (guest.autostart !== null)
-      checks.push(
-        leftOut.includes(guest.name)
-          ? leftOutCheck(guest, told as GuestEvent | undefined)
-          : guestCheck(guest, told as GuestEvent | undefined, host !== undefined, why),
-      )
+    if (guest.autostart === null) continue
+    const reason = leftOut.get(guest.name)
+    checks.push(
+      reason === undefined
+        ? guestCheck(guest, told as GuestEvent | undefined, host !== undefined, why)
+        : leftOutCheck(guest, told as GuestEvent | undefined, reason),
+    )
   }
   for (const event of events) {
     if (event.event === 'problem')
@@ -279,11 +280,12 @@ function guestCheck(
   return check(false, told.reason ? `${told.state}: ${told.reason}` : told.state)
 }
 
-function leftOutCheck({ name }: ManifestGuest, told: GuestEvent | undefined): Check {
-  const passed = told?.state === 'skipped' && told.reason !== ''
+function leftOutCheck({ name }: ManifestGuest, told: GuestEvent | undefined, reason: string): Check {
+  const passed = told?.state === 'skipped' && told.reason === reason
+  const said = told ? `${told.state}: ${told.reason}` : 'nothing'
   const detail = passed
-    ? `left out: ${told?.reason}`
-    : `the PC is too small for it, and the stick does not say so`
+    ? `left out: ${reason}`
+    : `was to be left out, since it ${reason}; the stick says ${said}`
   return { name: `guest ${name}`, passed, detail }
 }
 

@@ -1,7 +1,9 @@
+import { access, constants } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
 import type { ToolCall, ToolRunner } from '../../src/base/tool.js'
-import { runsGuestCode } from '../../src/lab/accelerator.js'
+import { probe, runsGuestCode } from '../../src/lab/accelerator.js'
 import { labTools } from './lab.js'
 
 t.test("the probe's guest runs and switches off: shown with TCG, which every machine has", async (t) => {
@@ -38,4 +40,19 @@ t.test('KVM is asked of the device, within a time limit', async (t) => {
   t.equal(await runsGuestCode('kvm', watch, t.testdir()), true)
   t.match(calls[0]?.binds?.at(-1), { path: '/dev/kvm', device: true })
   t.ok((calls[0]?.timeout ?? Number.POSITIVE_INFINITY) <= 10)
+})
+
+t.test('a KVM that is slower than emulation is emulated itself', async (t) => {
+  const usable = await access('/dev/kvm', constants.R_OK | constants.W_OK).then(
+    () => true,
+    () => false,
+  )
+  const after = (kvm: number) =>
+    qemu(async ({ args }) => {
+      await sleep(args.includes('kvm') ? kvm : 100)
+      return { stdout: 'K', stderr: '' }
+    })
+  t.equal(await probe(after(1500), t.testdir()), 'tcg')
+  // Without /dev/kvm nothing is asked.
+  t.equal(await probe(after(10), t.testdir()), usable ? 'kvm' : 'tcg')
 })

@@ -137,3 +137,15 @@ t.test('a PC that was reset did not pass, well as it may have started then', asy
   const events = [host, guest('web', 'ready'), { ...host, seconds: 29 }, guest('web', 'ready'), done]
   t.ok(verdict(events, manifest(log)).includes('FAILED restart: the host came up 2 times in one boot'))
 })
+
+t.test('a guest that the PC is too small for passes when the stick says just that', async (t) => {
+  const reason = 'needs 1GiB of memory, 512MiB is left on this PC'
+  const judged = (told: Partial<GuestEvent>) => {
+    const events = [host, { ...guest('web', 'skipped'), ...told }, done]
+    const checks = judgeEvents(events, manifest(log), '', new Map([['web', reason]]))
+    return checks.find(({ name }) => name === 'guest web')?.passed
+  }
+  t.equal(judged({ reason }), true)
+  t.equal(judged({ reason: 'no data partition' }), false)
+  t.equal(judged({ state: 'ready', reason: '' }), false)
+})
