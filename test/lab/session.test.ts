@@ -73,6 +73,27 @@ t.test('events are told once, whichever way they come, the last ones before the 
   t.strictSame(lines, ['booting\r', `KEYVISOR ${host}`])
 })
 
+t.test('what guests send comes out of the collector, line by line', async (t) => {
+  const folder = socketFolder(t)
+  const lines: string[] = []
+  const collector = createServer((socket) => {
+    for (const part of ['1\n2', '\n3\n']) socket.write(part)
+    socket.end()
+  }).listen(join(folder, 'collector'))
+  t.teardown(() => collector.close())
+  const arrived = new Promise<void>((resolve) => {
+    const onCollected = (line: string) => {
+      if (lines.push(line) === 3) resolve()
+    }
+    const watch = { onEvent() {}, onSerial() {}, onCollected }
+    const pc = { ...pcIn(folder), collector: '10.0.2.100:7777' }
+    const session = startSession(pc, folder, [], watch, played(folder, true))
+    t.teardown(async () => (await session).kill())
+  })
+  await arrived
+  t.strictSame(lines, ['1', '2', '3'])
+})
+
 t.test('one that does not switch itself off is killed at the deadline', async (t) => {
   const folder = socketFolder(t)
   const watch = { onEvent() {}, onSerial() {} }
