@@ -18,9 +18,8 @@ export const LIBRARY = '/run/keyvisor/library'
 /** Seconds that a guest has for its sign. Emulation is five to ten times slower than KVM. */
 const PATIENCE: Record<Accelerator, number> = { kvm: 300, tcg: 900 }
 
-/** Milliseconds between two looks for it, and how many times longer than a look the pause is where that is more. */
+/** Milliseconds between two looks for it. */
 const LOOK_EVERY = 1000
-const PAUSE_PER_LOOK = 8
 
 /** Looks between two at the space on data. */
 const SPACE_EVERY = 5
@@ -101,22 +100,16 @@ export function isPaused(machine: Machine, name: string): boolean {
   )
 }
 
-/**
- * Waits for the sign that the profile names. Throws Error when the guest ends, is paused, or gives none in time. On a slow
- * PC a look is a good part of a second, which the guest could use better.
- */
+/** Waits for the sign that the profile names. Throws Error when the guest ends, is paused, or gives none in time. */
 export function awaitSign(machine: Machine, guest: LibraryGuest, accelerator: Accelerator): void {
   const gaveSign = signOf(machine, guest)
   const deadline = machine.now() + PATIENCE[accelerator] * 1000
-  for (let looks = 1; ; looks++) {
-    const began = machine.now()
-    if (gaveSign()) return
-    const took = machine.now() - began
+  for (let looks = 1; !gaveSign(); looks++) {
     if (!isRunning(machine, guest)) throw new Error('it ended before it was ready')
     if (looks % SPACE_EVERY === 0 && freeBytes(machine) < LOW && isPaused(machine, guest.name))
       throw new Error('the stick is full: it is paused until there is space on /data')
     if (machine.now() > deadline) throw new Error(`it gave no sign within ${PATIENCE[accelerator]} s`)
-    machine.sleep(Math.max(LOOK_EVERY, took * PAUSE_PER_LOOK))
+    machine.sleep(LOOK_EVERY)
   }
 }
 
