@@ -97,7 +97,7 @@ const parts = (await rootParts()).map(([part, size]) => `| ${part} | ${(size / 1
 const done = median(secondsOf(newest, 'done'))
 const text = `# Boot of ${version()}, ${new Date().toISOString().slice(0, 10)}
 
-${RUNS} first boots under emulation (a PC with 1 CPU and 3 GiB) on ${cpus().length} × ${cpus()[0]?.model}. Seconds of the stick's own clock;
+${RUNS} first boots of each image under emulation (a PC with 1 CPU and 3 GiB) on ${cpus().length} × ${cpus()[0]?.model}. Seconds of the stick's own clock;
 a guest's are from its start. Medians, and all in brackets. \`done\` may take ${LIMIT}: ${done <= LIMIT ? 'ok' : 'ABOVE'}.
 
 | | ${images.map((image) => basename(image)).join(' | ')} |
