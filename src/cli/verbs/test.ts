@@ -11,7 +11,6 @@ import {
   loadMachines,
   MACHINES_FILE,
   type Machine,
-  machineWords,
   type Proof,
   pcFacts,
   proveImage,
@@ -124,10 +123,15 @@ async function walk(image: string, options: Options, terminal: Terminal): Promis
   if (!walked.passed) terminal.exit(EXIT.failed)
 }
 
+/** What the PC stands for, and of what is soldered to it that which {@link pcFacts} does not know. */
 function evidenceOf({ machine, proof }: Walk['runs'][number]) {
+  const { description, board, otherSystem } = machine
   const facts = [
-    { label: 'stands for', value: machine.description },
-    { label: 'made of', value: machineWords(machine) },
+    { label: 'stands for', value: description },
+    { label: 'chipset', value: board.chipset },
+    { label: 'stick', value: `on ${board.bus}` },
+    { label: 'network card', value: board.nic === 'none' ? 'no network card' : board.nic },
+    { label: 'disk', value: otherSystem ? 'another system on a disk' : 'no disk of its own' },
   ]
   return { name: machine.name, pc: [...facts, ...pcFacts(proof)], proof }
 }
