@@ -143,7 +143,7 @@ export function entriesAt({ entries }: Recording, log: Bytes): number {
 /** The last record of which the collector knew when power was lost. */
 export function confirmedAt({ entries, confirmed }: Recording, { completed }: CrashPoint): number {
   const log = entries[completed - 1]?.end ?? 0
-  return Math.max(0, ...confirmed.filter((one) => one.log <= log).map(({ record }) => record))
+  return confirmed.findLast((one) => one.log <= log)?.record ?? 0
 }
 
 /** How many records the guest said it had when it started; -1 when it said nothing. */
