@@ -52,7 +52,8 @@ export async function openExaminer(
   const base = await unpackBase(inspection, witness, folder, tools)
   const files = {
     ...{ base, data: join(folder, 'data.img') },
-    ...{ overlay: join(folder, 'overlay.qcow2'), disk: join(folder, 'disk.raw') },
+    ...{ overlay: join(folder, 'overlay.qcow2'), root: join(folder, 'root.img') },
+    extent: await rootExtent(base),
   }
   return {
     async examine(replay) {
@@ -70,11 +71,18 @@ export async function openExaminer(
 }
 
 interface Files {
-  /** The guest's base image, unpacked; the data partition; the guest's overlay, and the disk that it is. */
+  /** The guest's base image, unpacked; the data partition; the guest's overlay, and the file system of its root. */
   base: string
   data: string
   overlay: string
-  disk: string
+  root: string
+  /** Where the root is on the guest's disk. */
+  extent: Extent
+}
+
+interface Extent {
+  offset: Bytes
+  size: Bytes
 }
 
 async function examineData(witness: Witness, files: Files, run: Run, problems: string[]): Promise<Findings> {
@@ -83,27 +91,30 @@ async function examineData(witness: Witness, files: Files, run: Run, problems: s
   await run('debugfs', '-R', `dump /guests/${witness.guest}/disk.qcow2 ${files.overlay}`, files.data)
   // debugfs makes the file only when it found the one that it copies.
   if (!existsSync(files.overlay)) return { stage: 'overlay', records: 0, problems }
-  const chain = `driver=qcow2,file.filename=${files.overlay},backing.driver=raw,backing.file.filename=${files.base}`
-  const check = await run('qemu-img', 'check', '-q', '--image-opts', chain)
+  const { base, overlay, root, extent } = files
+  const chain = (at: string) =>
+    `${at}driver=qcow2,${at}file.filename=${overlay},${at}backing.driver=raw,${at}backing.file.filename=${base}`
+  const check = await run('qemu-img', 'check', '-q', '--image-opts', chain(''))
   // 3: clusters that nobody uses, which cost space and nothing else (qemu-img(1)).
   if (check.code !== 0 && check.code !== 3) problems.push(`overlay: ${check.text}`)
-  const convert = await run('qemu-img', 'convert', '--image-opts', '-O', 'raw', chain, files.disk)
+  // The root alone: e2fsck forgets an `?offset=` when it has replayed a journal.
+  const part = `driver=raw,offset=${extent.offset},size=${extent.size},${chain('file.')}`
+  const convert = await run('qemu-img', 'convert', '--image-opts', '-O', 'raw', part, root)
   if (convert.code !== 0) return { stage: 'guest', records: 0, problems: [...problems, convert.text] }
-  return { stage: 'guest', ...(await readRecords(witness, files.disk, run, problems)), problems }
+  return { stage: 'guest', records: await readRecords(witness, root, run, problems), problems }
 }
 
 async function readRecords(
   { guest, file, record }: Witness,
-  disk: string,
+  root: string,
   run: Run,
   problems: string[],
-): Promise<{ records: number }> {
-  const root = `${disk}?offset=${await rootOffset(disk)}`
+): Promise<number> {
   problems.push(...(await recoverExt4(run, root)).map((problem) => `${guest}: ${problem}`))
   const { text } = await run('debugfs', '-R', `cat ${file}`, root)
   const read = countRecords(text, record)
   if (read.problem) problems.push(`${guest}: ${read.problem}`)
-  return { records: read.records }
+  return read.records
 }
 
 /** How many records a text begins with, and what stands behind them that is none; a part of the next one may. Pure. */
@@ -154,7 +165,7 @@ function movedPartitions({ partitions }: Inspection, table: Gpt | undefined): st
 
 type Run = (tool: string, ...args: string[]) => Promise<{ code: number; text: string }>
 
-/** A tool that fails is an answer here. */
+/** A tool that fails is an answer here: its code, and what it said. */
 function runnerIn(folder: string, tools: ToolRunner): Run {
   const binds = [{ path: folder, write: true }]
   return async (tool, ...args) => {
@@ -165,7 +176,8 @@ function runnerIn(folder: string, tools: ToolRunner): Run {
       const { code, message } = error as KeyvisorError
       const status = /\(exit code (\d+)\)/.exec(message ?? '')?.[1]
       if (code !== 'tool-failed' || status === undefined) throw error
-      return { code: Number(status), text: message }
+      const said = message.split('\n').flatMap((line) => /^ {2}\| (.*)/.exec(line)?.[1] ?? [])
+      return { code: Number(status), text: `${tool} (${status}): ${said.join('; ')}` }
     }
   }
 }
@@ -182,7 +194,7 @@ async function recoverExt4(run: Run, device: string): Promise<string[]> {
 }
 
 /** Where the root of a guest from Debian packages begins on its disk (guests/debian.ts). */
-async function rootOffset(disk: string): Promise<Bytes> {
+async function rootExtent(disk: string): Promise<Extent> {
   const file = await open(disk, 'r')
   try {
     const read: ReadAt = async (offset, length) => {
@@ -192,7 +204,7 @@ async function rootOffset(disk: string): Promise<Bytes> {
     const table = await readGpt(read, 1, (await file.stat()).size / SECTOR)
     const root = table.partitions.find(({ type }) => type === PARTITION_TYPE.root)
     if (!root) throw new KeyvisorError('no-guest-root', 'the guest has no root partition')
-    return root.first * SECTOR
+    return { offset: root.first * SECTOR, size: (root.last + 1 - root.first) * SECTOR }
   } finally {
     await file.close()
   }

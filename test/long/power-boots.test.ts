@@ -2,7 +2,7 @@
  * Pull the plug, and start again: a sample of the points of `power-loss.test.ts` is booted. Passed is a start after which
  * the host lets somebody in, and the guest itself says that it has every record of which somebody outside was told.
  *
- * `BOOTS=…` sets how many; `SEED=… RECORDING=keep` boots the same points of the same recording again.
+ * `BOOTS=…` sets how many; `SEED=…` boots the same points again.
  */
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,7 +35,7 @@ const stick = await openStick(t, PROFILE)
 if (stick) {
   t.setTimeout(7_200_000)
   const random = seeded(seedOfRun())
-  const recording = await openRecording(stick)
+  const recording = await openRecording(stick, true)
   const { entries, inspection } = recording
   const points = await openPoints(recording, stick)
   const folder = join(process.cwd(), FOLDER, `boots-${process.pid}`)

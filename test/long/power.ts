@@ -2,7 +2,7 @@
  * One recording for the tests of a pulled plug: every write of a stick's first boot and of the guest on it, which tells a
  * collector of each record that is safe. After that comes the control: the guest's disk ignores flushes, on purpose.
  *
- * Kept in out/test/power; made anew when the image is another one, or without RECORDING=keep.
+ * Kept in out/test/power. `power-loss.test.ts` makes a new one, but for RECORDING=keep; `power-boots.test.ts` takes what is there.
  */
 import { statSync } from 'node:fs'
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
@@ -64,12 +64,15 @@ export interface Recording extends Note {
   entries: LogEntry[]
 }
 
-/** The recording that is there, where it is asked for and of this image; else a new one. */
-export async function openRecording({ image, run }: Demo): Promise<Recording> {
+/** The recording that is there, where that will do and it is of this image; else a new one. */
+export async function openRecording(
+  { image, run }: Demo,
+  reuse = process.env['RECORDING'] === 'keep',
+): Promise<Recording> {
   const inspection = await inspectImage(image, await openLab(run))
   const { diskGuid } = inspection.layout
   await mkdir(FOLDER, { recursive: true })
-  const kept = process.env['RECORDING'] === 'keep' ? await readNote() : undefined
+  const kept = reuse ? await readNote() : undefined
   const note = kept?.diskGuid === diskGuid ? kept : { diskGuid, ...(await record({ image, run })) }
   await writeFile(NOTE, JSON.stringify(note))
   return { ...note, inspection, entries: await readEntries() }
@@ -143,7 +146,7 @@ export function entriesAt({ entries }: Recording, log: Bytes): number {
 /** The last record of which the collector knew when power was lost. */
 export function confirmedAt({ entries, confirmed }: Recording, { completed }: CrashPoint): number {
   const log = entries[completed - 1]?.end ?? 0
-  return Math.max(0, ...confirmed.filter((one) => one.log <= log).map(({ record }) => record))
+  return confirmed.findLast((one) => one.log <= log)?.record ?? 0
 }
 
 /** How many records the guest said it had when it started; -1 when it said nothing. */
