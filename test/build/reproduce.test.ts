@@ -1,48 +1,59 @@
 /**
- * A build from an empty store, without network and under other habits, gives the bytes of one from the shared store.
- * The short form of test/long/reproduce.test.ts: a host without guests, and packages that are there already.
+ * A build that differs from the shared store's in all that is cheap to vary, at once, gives the same bytes: the short
+ * form of test/long/reproduce.test.ts. A host without guests, from packages that are there already.
  */
-import { copyFileSync, linkSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
-import { Store, storeFolder } from '../../src/build/store.js'
+import { storeFolder } from '../../src/build/store.js'
 import { packageFile } from '../../src/debian/namespace.js'
 import type { Lock } from '../../src/plan/types.js'
-import { OTHER_HABITS, startBuild } from '../long/builder.js'
+import { startBuild } from '../long/builder.js'
+import {
+  asUser,
+  memoryFolder,
+  NO_NETWORK,
+  ONE_CORE,
+  OTHER_HABITS,
+  OTHER_HOST_NAME,
+  ordinaryUser,
+  otherClock,
+  otherYear,
+  packagesFrom,
+  together,
+  yearsSeen,
+} from '../long/elsewhere.js'
 import { built } from '../oracle/built.js'
 import { needTools, skipAloud } from '../tools.js'
 
 t.setTimeout(300_000)
 
-/** Puts the packages of a lock into an empty store, by links where that can be. */
-async function packagesFrom(lock: Lock, folder: string): Promise<void> {
-  const [from, to] = [await Store.open(storeFolder()), await Store.open(folder)]
-  for (const { sha256 } of Object.values(lock.packages)) {
-    const [source, target] = [from.objectPath(sha256), to.objectPath(sha256)]
-    mkdirSync(dirname(target), { recursive: true })
-    try {
-      linkSync(source, target)
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException
-      if (code === 'EXDEV') copyFileSync(source, target)
-      else if (code !== 'ENOENT') throw error // A set that only another profile or the lab needs.
-    }
-  }
-}
-
-t.test('the same bytes from an empty store, without network, under other habits', async (t) => {
-  if (!needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) return
+t.test('the same bytes elsewhere', async (t) => {
+  if (!needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) return
   const { image, lockFile } = await built('minimal')
-  const folder = packageFile(`out/test/again-${process.pid}`)
+  const folder = mkdtempSync(join(memoryFolder() ?? tmpdir(), 'keyvisor-elsewhere-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  const store = join(folder, 'another store')
-  await packagesFrom(JSON.parse(readFileSync(lockFile, 'utf8')) as Lock, store)
-  const root = process.getuid?.() === 0
-  if (!root) skipAloud(t, 'only root can take the network from a build and leave it its ids')
-  const prefix = [...(root ? ['unshare', '--net'] : []), ...OTHER_HABITS.prefix]
-  const args = [packageFile('profiles/minimal.yaml'), '--lock', lockFile, '--out', join(folder, 'out')]
-  const { code, output } = await startBuild(store, args, { prefix, env: OTHER_HABITS.env }).ended
+  chmodSync(folder, 0o755)
+  const user = await ordinaryUser()
+  const clock = otherClock(join(folder, 'clock'))
+  if (!user)
+    skipAloud(t, 'only root can become another user, who has subordinate ids and can read this folder')
+  if (!clock) skipAloud(t, 'only root, with libfaketime, can build at another time')
+  const home = join(folder, 'a home')
+  const who = user ? asUser(user, home) : undefined
+  if (!who) mkdirSync(home)
+  const lock = JSON.parse(readFileSync(lockFile, 'utf8')) as Lock
+  await packagesFrom(lock, storeFolder(), join(home, 'store'), user)
+
+  const { varied, options } = together(NO_NETWORK, OTHER_HOST_NAME, clock, ONE_CORE, who, OTHER_HABITS)
+  const args = [packageFile('profiles/minimal.yaml'), '--lock', lockFile, '--out', join(home, 'out')]
+  const { code, output } = await startBuild(join(home, 'store'), args, { ...options, cwd: '/' }).ended
   t.equal(code, 0, output)
-  t.strictSame(await sha256File(join(folder, 'out', 'minimal.img')), await sha256File(image))
+  console.error(
+    `# varied: working folder, empty store, ${memoryFolder() ? 'tmpfs, ' : ''}${varied.join(', ')}`,
+  )
+  t.strictSame(await sha256File(join(home, 'out', 'minimal.img')), await sha256File(image))
+  if (clock) t.strictSame(yearsSeen(join(folder, 'clock')), [otherYear()], 'the other clock was in the tree')
 })
