@@ -85,7 +85,7 @@ function coldBuild(args, store) {
   return build([...args, '--out', out], { env: { KEYVISOR_STORE: store } })
 }
 
-async function mkosiDebs(lock, packages, run) {
+export async function mkosiDebs(lock, packages, run) {
   const set = 'bench.mkosi'
   const request = {
     set,
@@ -98,7 +98,7 @@ async function mkosiDebs(lock, packages, run) {
 }
 
 /** An archive as debootstrap wants it (Debian's repository format): dists/, pool/, and one component. */
-function writeSuite(debs) {
+export function writeSuite(debs) {
   const archive = join(folder, 'suite')
   const index = join(archive, 'dists/trixie/main/binary-amd64')
   mkdirSync(index, { recursive: true })
@@ -117,7 +117,7 @@ function writeSuite(debs) {
 }
 
 /** Seconds of one whole mkosi. */
-function mkosi(archive, packages) {
+export function mkosi(archive, packages) {
   const work = join(folder, 'mkosi')
   mkdirSync(join(work, 'cache'), { recursive: true })
   const { seconds } = timed([

@@ -37,10 +37,10 @@ t.test('the same bytes elsewhere', async (t) => {
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   chmodSync(folder, 0o755)
   const user = await ordinaryUser()
-  const clock = otherClock(join(folder, 'clock'))
+  const clock = await otherClock(join(folder, 'clock'))
   if (!user)
     skipAloud(t, 'only root can become another user, who has subordinate ids and can read this folder')
-  if (!clock) skipAloud(t, 'only root, with libfaketime, can build at another time')
+  if (!clock) skipAloud(t, 'only root, with gcc, can build at another time')
   const home = join(folder, 'a home')
   const who = user ? asUser(user, home) : undefined
   if (!who) mkdirSync(home)

@@ -5,7 +5,7 @@
 import { chownSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
-import { systemTools } from '../../src/base/tool.js'
+import { systemTools, which } from '../../src/base/tool.js'
 import { GiB } from '../../src/base/units.js'
 import { Store } from '../../src/build/store.js'
 import { packageFile } from '../../src/debian/namespace.js'
@@ -52,32 +52,19 @@ export const OTHER_HOST_NAME = isRoot
   ? difference('host name', ['unshare', '--uts', 'sh', '-c', 'hostname elsewhere; exec "$@"', 'sh'])
   : undefined
 
-/** Where Debian's package libfaketime puts it. */
-const FAKETIME = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
-
 /** Days by which the other clock is ahead: enough for another year, and for days since 1970 (shadow(5)). */
 const DAYS = 1500
 
 /** Another clock; undefined where that cannot be. `folder` is for its wrappers. */
-export function otherClock(folder: string): Elsewhere | undefined {
-  if (!isRoot || !existsSync(FAKETIME)) return undefined
+export async function otherClock(folder: string): Promise<Elsewhere | undefined> {
+  if (!isRoot || !which('gcc')) return undefined
   mkdirSync(folder, { mode: 0o755 })
+  const source = packageFile('test/long/other-clock.c')
+  const options = ['-shared', '-fPIC', '-O1', `-DAHEAD=${DAYS * 86_400}`]
+  await systemTools.run({ tool: 'gcc', args: [...options, '-o', join(folder, 'clock.so'), source] })
   const script = packageFile('test/long/other-clock.sh')
-  return difference(
-    `clock, ${DAYS} days ahead`,
-    [
-      'env',
-      `CLOCK=+${DAYS}d`,
-      `FOLDER=${folder}`,
-      `LIBRARY=${FAKETIME}`,
-      'unshare',
-      '--mount',
-      'sh',
-      '-eu',
-      script,
-    ],
-    {},
-  )
+  const prefix = ['env', `FOLDER=${folder}`, 'unshare', '--mount', 'sh', '-eu', script]
+  return difference(`clock, ${DAYS} days ahead`, prefix)
 }
 
 /** The years that programs in the trees saw under {@link otherClock}, one for each tree. */
