@@ -28,7 +28,7 @@ import {
 import { built } from '../oracle/built.js'
 import { needTools, skipAloud } from '../tools.js'
 
-t.setTimeout(300_000)
+t.setTimeout(900_000)
 
 t.test('the same bytes elsewhere', async (t) => {
   if (!needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) return
