@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import { parseBytes, SIZE_PATTERN } from '../../src/base/units.js'
 import { DEFAULTS, type Profile } from '../../src/profile/profile.gen.js'
@@ -39,6 +40,14 @@ const all = walk(schema, 'profile')
 
 t.test('a size is the same to the schema and to base/units', async (t) => {
   t.equal(schema.$defs?.['size']?.pattern, SIZE_PATTERN.source)
+})
+
+t.test('the schemas are schemas, which no command asks at its start', async (t) => {
+  for (const name of ['profile', 'machines', 'boot-report']) {
+    const text = readFileSync(new URL(`./${name}.schema.json`, SCHEMA_FILE), 'utf8')
+    const ajv = new Ajv2020({ strict: false })
+    t.ok(ajv.validateSchema(JSON.parse(text)), `${name}: ${ajv.errorsText()}`)
+  }
 })
 
 t.test('every field has a title and a description; every number and size has a unit', async (t) => {
