@@ -9,10 +9,11 @@ import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
 import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
-import { sizeGuests } from '../plan/sizing.js'
+import type { Sized } from '../plan/sizing.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
 import { openScreens, type Screen, type Screens } from './screens.js'
 import type { Ending } from './session.js'
+import { sizesOn, tooMuchOf } from './sizes.js'
 import { type Moment, openTimeline, type Timeline } from './timeline.js'
 import { saveReport, type Trial, type TrialOptions, withTrial } from './trial.js'
 
@@ -23,8 +24,8 @@ export interface ProveOptions extends TrialOptions {
   deadline?: number
   /** A guest that this PC is too small for is no failure, if the stick says why it left it out. */
   mayLeaveOut?: boolean
-  /** Checks of the caller's own, made when there is nothing more to wait for. */
-  examine?: (trial: Trial) => Check[]
+  /** Checks of the caller's own, made when there is nothing more to wait for; `sized` is what guests were to have. */
+  examine?: (trial: Trial, sized: readonly Sized[]) => Check[]
   /** Called when the boot has passed, while the stick runs; what it throws is thrown on. */
   visit?: (trial: Trial) => Promise<void>
 }
@@ -150,8 +151,8 @@ async function judge(
   const factor = trial.pc.accelerator === 'tcg' ? TCG_FACTOR : 1
   const why = await wait(trial, reached, options.deadline ?? patience(trial.manifest) * factor, signal)
   const seconds = Math.round((Date.now() - began) / 100) / 10
-  const leftOut = options.mayLeaveOut ? tooMuchFor(trial) : new Map<string, string>()
-  const checks = judgeEvents(trial.events, trial.manifest, why, leftOut)
+  const sized = sizesOn(trial)
+  const checks = judgeEvents(trial.events, trial.manifest, why, tooMuchOf(options.mayLeaveOut ? sized : []))
   const good = checks.every((check) => check.passed)
   await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
@@ -159,7 +160,7 @@ async function judge(
   if (shutdown === 'off') timeline.end()
   if (good) checks.push(shutdownCheck(shutdown))
   // Not before: a guest that is another than it was is no reason to pull the plug.
-  checks.push(...(options.examine?.(trial) ?? []))
+  checks.push(...(options.examine?.(trial, sized) ?? []))
   if (report) await saveReport(trial, report)
   const { firmware, accelerator, memory, cpus, virtualization } = trial.pc
   return {
@@ -168,12 +169,6 @@ async function judge(
     ...{ timings: timeline.moments(), screens: screens?.taken() ?? [], unseen: screens?.missing() ?? [] },
     report,
   }
-}
-
-/** Guests that this PC is too small for, by name, and why. */
-function tooMuchFor({ pc, manifest }: Trial): Map<string, string> {
-  const sized = sizeGuests(manifest.guests, { ...pc, kvm: pc.virtualization })
-  return new Map(sized.filter(({ start }) => !start).map(({ name, reason }) => [name, reason]))
 }
 
 /** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */

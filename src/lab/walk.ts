@@ -5,18 +5,13 @@
  */
 import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
-import type { ManifestGuest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
 import { inspectionTools } from '../build/tools.js'
 import { removeScratch } from '../debian/namespace.js'
 import { inspectImage } from '../media/inspect.js'
-import type { HostEvent, ReportEvent } from '../plan/report.js'
-import { type Sized, sizeGuests } from '../plan/sizing.js'
-import type { VirtualPc } from './machine.js'
 import { type Machine, trialIn } from './machines.js'
 import { makeOtherSystem } from './other-system.js'
 import { type Check, type Proof, type ProveOptions, proveImage } from './prove.js'
-import type { Trial } from './trial.js'
 import { judgeStop, type Stop } from './walk-checks.js'
 
 export interface WalkOptions
@@ -83,8 +78,8 @@ async function proveOn(
 ): Promise<Proof> {
   const other = otherSystem ? await makeOtherSystem(join(folder, `${name}.raw`), run) : undefined
   const digest = other && (await sha256File(other.path)).sha256
-  const examine = ({ events, manifest: { guests }, pc }: Trial) =>
-    judgeStop({ name, events }, before, pc, guests, sizesOn(pc, guests, events))
+  const examine: ProveOptions['examine'] = ({ events, manifest: { guests }, pc }, sized) =>
+    judgeStop({ name, events }, before, pc, guests, sized)
   const disks = other ? [other] : []
   const proof = await proveImage(image, { ...options, disks, mayLeaveOut: true, examine }, run)
   if (!other) return proof
@@ -95,20 +90,4 @@ async function proveOn(
 
 function withCheck(proof: Proof, check: Check): Proof {
   return { ...proof, passed: proof.passed && check.passed, checks: [...proof.checks, check] }
-}
-
-type Hardware = Pick<VirtualPc, 'memory' | 'cpus' | 'accelerator' | 'virtualization'>
-
-/**
- * What each guest is to have of a PC, which is the one that was emulated and not what the stick took it for. Only whether
- * this machine's own CPU passes its virtualization on cannot be known here, and is taken from the stick.
- */
-export function sizesOn(
-  { memory, cpus, accelerator, virtualization }: Hardware,
-  guests: readonly ManifestGuest[],
-  events: readonly ReportEvent[],
-): Sized[] {
-  const host = events.find((event): event is HostEvent => event.event === 'host')
-  const kvm = virtualization && (accelerator === 'tcg' || host?.accelerator === 'kvm')
-  return sizeGuests(guests, { memory, cpus, kvm })
 }
