@@ -68,11 +68,17 @@ function firmwareCheck(host: HostEvent, { firmware }: Pick<VirtualPc, 'firmware'
 
 type Size = Pick<Sized, 'memory' | 'cpus' | 'accelerator'>
 
-function sizeCheck({ name, ...told }: GuestEvent, planned: Size): Check {
-  const [has, wanted] = [sizeWords(told), sizeWords(planned)]
-  const same = has === wanted
-  return check(`size ${name}`, same, same ? `${wanted}, as planned` : `planned are ${wanted}; it has ${has}`)
+/** By what its QEMU really has; and the stick must not say another thing. */
+function sizeCheck({ name, hardware, ...told }: GuestEvent, planned: Size): Check {
+  const wanted = sizeWords(planned)
+  if (!hardware) return check(`size ${name}`, false, UNKNOWN_HARDWARE)
+  const [has, said] = [sizeWords(hardware), sizeWords(told)]
+  if (has !== wanted) return check(`size ${name}`, false, `planned are ${wanted}; its QEMU has ${has}`)
+  const detail = said === wanted ? `${wanted}, as planned` : `it has ${wanted}; the stick says ${said}`
+  return check(`size ${name}`, said === wanted, detail)
 }
+
+const UNKNOWN_HARDWARE = 'the stick did not say what its QEMU was started with'
 
 function sizeWords({ memory, cpus, accelerator }: Size): string {
   return `${memory / 2 ** 20}MiB, ${formatCpus(cpus)}, ${accelerator.toUpperCase()}`
@@ -94,7 +100,7 @@ function identityCheck(
   before: readonly Stop[],
 ): Check {
   const answer = (passed: boolean, detail: string) => check(`identity ${name}`, passed, detail)
-  if (!hardware) return answer(false, 'the stick did not say what its QEMU was started with')
+  if (!hardware) return answer(false, UNKNOWN_HARDWARE)
   if (hardware.uuid !== uuid) return answer(false, `its UUID is ${hardware.uuid}, and was built as ${uuid}`)
   if (hardware.serial === '' || hardware.diskSerials.length === 0)
     return answer(false, 'it has no SMBIOS serial, or no disk with one')

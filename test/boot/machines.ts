@@ -55,6 +55,8 @@ export async function checkPc(t: Test, demo: Demo, lock: string, pc: Pc): Promis
     const told = trial.events.filter((event): event is GuestEvent => event.event === 'guest')
     t.strictSame(told.map(fromEvent), planned, 'the report')
     const running = planned.filter(({ runs }) => runs)
+    const hardware = told.flatMap(({ name, hardware }) => (hardware ? [{ ...hardware, name }] : []))
+    t.strictSame(hardware.map(numbersOf), running.map(numbersOf), "the report's hardware")
     t.strictSame(await processesOn(trial), running, 'the processes')
     t.comment(`done after ${done?.seconds} s; ${running.map(inWords).join(', ') || 'no guest'}`)
   })
