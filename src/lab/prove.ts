@@ -4,7 +4,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { KeyvisorError } from '../base/errors.js'
-import { which } from '../base/tool.js'
+import { lastWords, which } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
@@ -31,7 +31,10 @@ export interface ProveOptions extends TrialOptions {
 }
 
 export interface Check {
-  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`; a walk has those of `walk-checks.ts` and `other disk`. */
+  /**
+   * `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report`, `shutdown`, or `qemu` where that broke down. A walk has
+   * those of `walk-checks.ts`, `other disk`, and `trial` for a PC on which there was no boot.
+   */
   name: string
   passed: boolean
   /** In words for a person. */
@@ -70,17 +73,19 @@ const TCG_FACTOR = 4
 
 const TAIL_LINES = 20
 
-/** Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer. */
+/**
+ * Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer, and so is a QEMU
+ * that breaks down while it runs.
+ */
 export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
   const report = options.report === undefined ? null : resolve(options.report)
   if (report) await mkdir(report, { recursive: true })
-  return proveOnce(image, options, report, run).catch((error: KeyvisorError) => {
-    // A kept stick is not what it was: a new try would prove something else.
-    const again =
-      error.code === 'qemu-broke' && options.keep === undefined && options.virtualization !== false
-    if (!again) throw error
-    return proveEmulated(image, options, report, run)
-  })
+  const proof = await proveOnce(image, options, report, run)
+  // A kept stick is not what it was: a new try would prove something else.
+  const again = options.keep === undefined && options.virtualization !== false
+  return again && proof.checks.some(({ name }) => name === 'qemu')
+    ? proveEmulated(image, options, report, run)
+    : proof
 }
 
 /**
@@ -141,7 +146,8 @@ interface Watching {
   report: string | null
 }
 
-async function judge(
+/** Waits, and makes the proof. Pictures and the stick's end come between the checks, each at its time. */
+export async function judge(
   trial: Trial,
   { reached, timeline, screens, report }: Watching,
   options: ProveOptions,
@@ -156,9 +162,10 @@ async function judge(
   const good = checks.every((check) => check.passed)
   await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
-  const shutdown = await trial.shutDown(good ? PATIENCE.shutdown * factor : 0)
+  const { shutdown, broke } = await end(trial, good ? PATIENCE.shutdown * factor : 0)
   if (shutdown === 'off') timeline.end()
-  if (good) checks.push(shutdownCheck(shutdown))
+  if (broke) checks.push({ name: 'qemu', passed: false, detail: breakdownWords(broke) })
+  else if (good) checks.push(shutdownCheck(shutdown))
   // Not before: a guest that is another than it was is no reason to pull the plug.
   checks.push(...(options.examine?.(trial, sized) ?? []))
   if (report) await saveReport(trial, report)
@@ -170,6 +177,26 @@ async function judge(
     report,
   }
 }
+
+/** Ends the trial, and finds out whether QEMU did before. */
+async function end(
+  trial: Trial,
+  patience: number,
+): Promise<{ shutdown: Ending; broke?: KeyvisorError | undefined }> {
+  return trial.shutDown(patience).then(
+    (shutdown) => ({ shutdown }),
+    (broke: KeyvisorError) => ({ shutdown: 'killed', broke }),
+  )
+}
+
+/** In one line, QEMU's own last words with it; its arguments would hide them. */
+function breakdownWords(error: KeyvisorError): string {
+  const reason = error.message.split('\n')[0]
+  return [reason, ...lastWords(error).slice(-LAST_WORDS)].join('; ')
+}
+
+/** Lines: an assertion that failed is in the last, or the one before. */
+const LAST_WORDS = 3
 
 /** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */
 function settled() {
@@ -206,7 +233,10 @@ async function wait(
     timer = setTimeout(resolve, seconds * 1000, `within ${Math.round(seconds)} s`)
   })
   const done = reached.then(() => (isDone(trial.events) ? '' : 'before the stick stopped'))
-  const off = trial.ended.then(() => (isDone(trial.events) ? '' : 'before the PC was switched off'))
+  const off = trial.ended.then(
+    () => (isDone(trial.events) ? '' : 'before the PC was switched off'),
+    () => 'before QEMU broke down',
+  )
   const interrupted = new Promise<never>((_, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     if (signal?.aborted) reject(signal.reason)
