@@ -4,7 +4,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { KeyvisorError } from '../base/errors.js'
-import { lastWords, which } from '../base/tool.js'
+import { inOneLine, which } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
@@ -164,7 +164,7 @@ export async function judge(
   if (good) await options.visit?.(trial)
   const { shutdown, broke } = await end(trial, good ? PATIENCE.shutdown * factor : 0)
   if (shutdown === 'off') timeline.end()
-  if (broke) checks.push({ name: 'qemu', passed: false, detail: breakdownWords(broke) })
+  if (broke) checks.push({ name: 'qemu', passed: false, detail: inOneLine(broke) })
   else if (good) checks.push(shutdownCheck(shutdown))
   // Not before: a guest that is another than it was is no reason to pull the plug.
   checks.push(...(options.examine?.(trial, sized) ?? []))
@@ -188,15 +188,6 @@ async function end(
     (broke: KeyvisorError) => ({ shutdown: 'killed', broke }),
   )
 }
-
-/** In one line, QEMU's own last words with it; its arguments would hide them. */
-function breakdownWords(error: KeyvisorError): string {
-  const reason = error.message.split('\n')[0]
-  return [reason, ...lastWords(error).slice(-LAST_WORDS)].join('; ')
-}
-
-/** Lines: an assertion that failed is in the last, or the one before. */
-const LAST_WORDS = 3
 
 /** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */
 function settled() {

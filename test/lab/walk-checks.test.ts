@@ -83,6 +83,19 @@ t.test('a guest that fell silent did not count', async (t) => {
   t.match(line('said', verdict([stop('a'), says('b', '')])), /^FAILED said counter: "" is not one more/)
 })
 
+t.test('a PC on which nothing was heard of it may have counted', async (t) => {
+  const broke: Stop = { name: 'b', events: [host] }
+  const said = (text: string) => line('said', verdict([stop('a'), broke, says('c', text)]))
+  t.equal(said('start number 2'), 'ok said counter: "start number 2", one more than on a')
+  t.equal(
+    said('start number 3'),
+    'ok said counter: "start number 3", 2 more than on a; nothing was heard of it on b',
+  )
+  t.match(said('start number 4'), /^FAILED said .* on a; nothing was heard of it on b$/)
+  t.match(said('start number 1'), /^FAILED said /)
+  t.match(said(''), /^FAILED said /)
+})
+
 t.test('a PC on which it did not run is no step', async (t) => {
   const leftOut = stop('b', { state: 'skipped', said: '', hardware: null })
   t.equal(
