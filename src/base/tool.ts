@@ -250,6 +250,19 @@ function failed(
   return new KeyvisorError('tool-failed', `${call.tool} failed (${reason})\n${shown(argv, call, output)}`)
 }
 
+/** The end of what a tool said that failed or hung, line by line: of an error that a {@link ToolRunner} gave. */
+export function lastWords({ message }: Pick<Error, 'message'>): string[] {
+  return message.split('\n').flatMap((line) => /^ {2}\| (.*)/.exec(line)?.[1] ?? [])
+}
+
+/** Lines: what went wrong stands in the last, or the one before. */
+const LAST_WORDS = 3
+
+/** Such an error in one line: the reason and the tool's last words. Its arguments would hide them. */
+export function inOneLine(error: Pick<Error, 'message'>): string {
+  return [error.message.split('\n')[0], ...lastWords(error).slice(-LAST_WORDS)].join('; ')
+}
+
 function hung(argv: string[], call: ToolCall, output: string): KeyvisorError {
   const message = `${call.tool} did not end within ${call.timeout} s\n${shown(argv, call, output)}`
   return new KeyvisorError('tool-timeout', message)

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { Interrupted, type KeyvisorError } from '../../src/base/errors.js'
-import { systemTools, type ToolCall, treeTools, which } from '../../src/base/tool.js'
+import { lastWords, systemTools, type ToolCall, treeTools, which } from '../../src/base/tool.js'
 import { storeFolder } from '../../src/build/store.js'
 import { needTools, skipAloud } from '../tools.js'
 
@@ -60,6 +60,10 @@ t.test('an exit code is told, with the command and the end of what the tool said
   const error = await failure(sh('seq -f "line %g" 1 40 >&2; exit 7'))
   t.match(error, { code: 'tool-failed', message: /^sh failed \(exit code 7\)\n {2}command: setpriv .*sh -c/ })
   const shown = error.message.split('\n').filter((line) => line.startsWith('  | '))
+  t.strictSame(
+    lastWords(error),
+    shown.map((line) => line.slice(4)),
+  )
   t.strictSame(
     shown,
     Array.from({ length: 12 }, (_, index) => `  | line ${index + 29}`),
