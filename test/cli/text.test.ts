@@ -131,6 +131,7 @@ t.test('the end of a build', async (t) => {
     },
     ...{ manifest, size: 3 * GiB, allocated: 400 * MiB, shown: 'out/a b.img' },
     program: 'npx keyvisor',
+    checked: null,
   }
   const text = buildText(built)
   t.match(text, /^built out\/a b\.img\n/)
