@@ -1,10 +1,12 @@
-/** What `build --check` says of two images that differ. Two real builds are compared in test/oracle/locked.test.ts. */
+/** What `build --check` says of two images. Two real builds are compared in test/oracle/locked.test.ts. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { sha256File } from '../../src/base/digests.js'
+import { silent } from '../../src/base/progress.js'
 import { SECTOR } from '../../src/base/units.js'
 import type { BuildResult } from '../../src/build/build.js'
-import { differingPartitions } from '../../src/build/check.js'
+import { compareBuilds, differingPartitions } from '../../src/build/check.js'
 
 /** A disk of sectors that are full of one letter each, with a partition `esp` at 1 to 2 and `root-a` at 3. */
 function build(folder: string, letters: string, last = 3): BuildResult {
@@ -29,4 +31,23 @@ t.test('partitions that differ are named', async (t) => {
     [build(folder, 'GABCZ', 4), ['root-a']],
   ]
   for (const [second, names] of cases) t.strictSame(await differingPartitions(first, second), names)
+})
+
+t.test('images that differ are no success', async (t) => {
+  const folder = t.testdir({ one: {}, two: {} })
+  const first = build(join(folder, 'one'), 'GABCZ')
+  const run = { progress: silent }
+  const same = build(join(folder, 'two'), 'GABCZ')
+  const { sha256 } = await sha256File(first.image)
+  t.equal(await compareBuilds(first, same, run, differingPartitions), sha256)
+  const other = build(join(folder, 'two'), 'GAxCZ')
+  await t.rejects(compareBuilds(first, other, run, differingPartitions), {
+    code: 'not-reproducible',
+    exitCode: 1,
+    message: `a second build does not give the bytes of ${first.image}: esp`,
+  })
+  await t.rejects(
+    compareBuilds(first, other, run, async () => ['/etc/motd']),
+    { message: /: \/etc\/motd$/ },
+  )
 })

@@ -1,6 +1,6 @@
 /**
- * Builds that are locked: without any network from an empty store, with the same bytes; and refused as a whole when a
- * version is nowhere. The short form of test/long/reproduce.test.ts: a host without guests.
+ * Builds that are locked: without any network from nothing but the packages, with the same bytes; and refused as a whole
+ * when a version is nowhere. The short form of test/long/reproduce.test.ts: a host without guests.
  */
 import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -41,10 +41,10 @@ const profile = packageFile('profiles/minimal.yaml')
 if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
   const { image, lockFile } = await built('minimal')
   const lock = JSON.parse(readFileSync(lockFile, 'utf8')) as Lock
-  const store = join(folder, 'another store')
-  await packagesFrom(lock, store)
 
   await t.test('one locked version that is nowhere ends a build before it begins', async (t) => {
+    const store = join(folder, 'another store')
+    await packagesFrom(lock, store)
     const path = join(folder, 'gone.lock.json')
     const [id, item] = Object.entries(lock.packages).find(([, { name }]) => name === 'nftables') as [
       string,
@@ -69,13 +69,18 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
     t.strictSame(readdirSync(join(store, 'records')), [])
   })
 
-  await t.test('the same bytes from an empty store, without network, under other habits', async (t) => {
+  await t.test('checked without network and under other habits, a build has the same bytes', async (t) => {
     const root = process.getuid?.() === 0
     if (!root) skipAloud(t, 'only root can take the network from a build and leave it its ids')
     const prefix = [...(root ? ['unshare', '--net'] : []), ...OTHER_HABITS.prefix]
-    const args = [profile, '--lock', lockFile, '--locked', '--offline', '--out', join(folder, 'out')]
-    const { code, output } = await startBuild(store, args, { prefix, env: OTHER_HABITS.env }).ended
+    const args = [profile, '--lock', lockFile, '--out', join(folder, 'out')]
+    const strict = ['--locked', '--offline', '--check']
+    const options = { prefix, env: OTHER_HABITS.env }
+    const { code, output } = await startBuild(storeFolder(), [...args, ...strict], options).ended
     t.equal(code, 0, output)
-    t.strictSame(await sha256File(join(folder, 'out', 'minimal.img')), await sha256File(image))
+    // The second build of the check was made from the locked packages alone.
+    const { sha256 } = await sha256File(image)
+    t.match(output, `"checked":"${sha256}"`)
+    t.equal((await sha256File(join(folder, 'out', 'minimal.img'))).sha256, sha256)
   })
 }
