@@ -26,8 +26,15 @@ export {
   TiB,
 } from './base/units.js'
 export { type BuildRequest, type BuildResult, buildImage } from './build/build.js'
+export { checkBuild, type Differences } from './build/check.js'
+export type { ImageChange, LockChanges, PackageChange } from './build/compare-locks.js'
+export {
+  type LockedSet,
+  type LockProfileRequest,
+  type LockReport,
+  lockProfile,
+} from './build/lock-profile.js'
 export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './build/manifest.js'
-export { lockPath } from './build/prepare.js'
 export {
   type FirmwarePreview,
   type GuestPreview,
@@ -37,6 +44,7 @@ export {
 } from './build/preview.js'
 export type { StageRun } from './build/stage.js'
 export { Store, storeFolder } from './build/store.js'
+export { lockPath } from './build/take-lock.js'
 export { inspectionTools } from './build/tools.js'
 export { version } from './build/version.js'
 export { APPARMOR_PROFILE } from './debian/namespace.js'

@@ -1,7 +1,7 @@
 /**
  * The build: a prepared plan becomes payloads in the store, a layout, and one image with its manifest.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256 } from '../base/digests.js'
 import type { Problem } from '../base/errors.js'
@@ -12,6 +12,7 @@ import { makePayloads } from './payloads.js'
 import { type Prepared, type PrepareRequest, prepare } from './prepare.js'
 import { checkSpace } from './space.js'
 import type { Stage, StageRun } from './stage.js'
+import { fileStamp } from './stamp.js'
 import { replaceFile } from './store.js'
 
 export interface BuildRequest extends PrepareRequest {
@@ -84,10 +85,4 @@ async function rememberImage({ stages }: Prepared, image: string, run: StageRun)
 
 function imageRecordKey(stage: Stage, image: string): string {
   return sha256(`image ${stage.key} at ${image}`)
-}
-
-/** Changes whenever the file is written to or replaced; undefined when there is none. */
-async function fileStamp(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined)
-  return found && `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`
 }

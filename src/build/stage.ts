@@ -46,6 +46,8 @@ export interface StageRun {
   store: Store
   progress: Progress
   signal?: AbortSignal
+  /** Nothing comes from the network: what the store lacks is an error. */
+  offline?: boolean
 }
 
 /** Takes the stage's result from the store, or makes it there. */

@@ -7,6 +7,8 @@ export interface Built
   extends Pick<BuildResult, 'manifestFile' | 'lockFile' | 'lockMade' | 'unchanged' | 'manifest'> {
   size: Bytes
   allocated: Bytes
+  /** SHA-256 of the image, where a second build gave the same; else null. */
+  checked: string | null
   /** The image's path as the user would write it. */
   shown: string
   /** How the user calls Keyvisor. */
@@ -20,6 +22,7 @@ export function buildText({
   manifest,
   size,
   allocated,
+  checked,
   shown,
   program,
 }: Built): string {
@@ -31,6 +34,7 @@ export function buildText({
     `  stick     ${formatBytes(image.smallestStick)} or larger`,
     `  guests    ${guests.map(({ name }) => name).join(', ') || 'none'}`,
     `  manifest  ${manifestShown}`,
+    ...(checked ? [`  checked   a second build gave the same bytes, SHA-256 ${checked}`] : []),
     ...(lockMade ? [`  lock      ${lockFile}: keep it, and the next build has the same packages`] : []),
     '',
     'next:',

@@ -14,13 +14,14 @@ import { openTerminal, type Terminal } from './terminal.js'
 import * as build from './verbs/build.js'
 import * as init from './verbs/init.js'
 import * as inspect from './verbs/inspect.js'
+import * as lock from './verbs/lock.js'
 import * as plan from './verbs/plan.js'
 import * as run from './verbs/run.js'
 import * as test from './verbs/test.js'
 import * as validate from './verbs/validate.js'
 
 /** In the order in which a newcomer needs them. */
-const VERBS = [init, validate, plan, build, inspect, run, test]
+const VERBS = [init, validate, plan, build, lock, inspect, run, test]
 
 const HELP = `
 A first stick, in four steps:
