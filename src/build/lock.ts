@@ -20,6 +20,7 @@ import {
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
+import { onDisk } from './disk-errors.js'
 import { replaceFile, type Store } from './store.js'
 
 /** A guest's outside image, by guest name. */
@@ -182,14 +183,17 @@ async function fetchUnless(
 async function fetchMissing(lock: Lock, missing: LockedPackage[], run: FetchRun): Promise<void> {
   const started = Date.now()
   const stage = 'fetch'
+  const title = `fetch ${missing.length} packages`
   const total = missing.reduce((sum, item) => sum + item.size, 0)
-  run.progress({ kind: 'start', stage, title: `fetch ${missing.length} packages` })
+  run.progress({ kind: 'start', stage, title })
   const scratch = await run.store.scratch(stage)
+  const sources = Object.values(lock.sources).flat()
+  const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
   try {
-    const sources = Object.values(lock.sources).flat()
-    const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
-    await fetchPackages(missing, sources, scratch, onFetched, run.signal)
-    for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
+    await onDisk(title, async () => {
+      await fetchPackages(missing, sources, scratch, onFetched, run.signal)
+      for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
+    })
   } finally {
     await removeScratch(scratch)
   }

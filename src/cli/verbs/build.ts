@@ -6,6 +6,7 @@ import { relative } from 'node:path'
 import type { Command } from 'commander'
 import { type BuildResult, buildImage, formatProblem, Store, storeFolder } from '../../index.js'
 import { buildText } from '../build-text.js'
+import { explainText } from '../explain-text.js'
 import { safe } from '../safe.js'
 import type { Terminal } from '../terminal.js'
 
@@ -18,12 +19,14 @@ note and end while it works, then result, or error.
 
 For example:
   $ keyvisor build my-stick.yaml
-  $ keyvisor build my-stick.yaml --update      with the newest packages`
+  $ keyvisor build my-stick.yaml --update      with the newest packages
+  $ keyvisor build my-stick.yaml --explain     says which stages ran, and why`
 
 interface Options {
   out: string
   lock?: string
   update?: true
+  explain?: true
   json?: true
 }
 
@@ -35,6 +38,7 @@ export function add(program: Command, terminal: Terminal): void {
     .option('--out <dir>', 'folder for the image and its manifest', 'out')
     .option('--lock <file>', 'the lock (default: beside the profile)')
     .option('--update', 'choose package versions anew')
+    .option('--explain', 'say of each stage whether it ran, and what changed')
     .option('--json', 'print progress and result as lines of JSON')
     .addHelpText('after', HELP)
     .action((profile: string, options: Options) => build(profile, options, terminal))
@@ -52,17 +56,19 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
     return
   }
   for (const warning of result.warnings) terminal.error(safe(formatProblem(warning)))
+  if (result.explanations) terminal.out(safe(explainText(result.explanations)))
   const shown = relative(process.cwd(), result.image)
   terminal.out(safe(buildText({ ...result, ...sizes, shown, program: terminal.program })))
 }
 
 /** The last line of `--json`: without the manifest, which has a file of its own. */
 function resultLine(result: BuildResult, sizes: { size: number; allocated: number }) {
-  const { image, manifestFile, lockFile, lockMade, unchanged, warnings, manifest } = result
+  const { image, manifestFile, lockFile, lockMade, unchanged, warnings, manifest, explanations } = result
   return {
     kind: 'result',
     ...{ image, manifestFile, lockFile, lockMade, unchanged, warnings },
     ...sizes,
     smallestStick: manifest.image.smallestStick,
+    ...(explanations ? { explanations } : {}),
   }
 }
