@@ -46,9 +46,12 @@ export async function pruneStore(
   let inUse = false
   for (const entry of contents.entries) {
     if (entry.lastUse >= oldest && total <= most) continue
-    if (isInUse(entry, contents, uses, since)) inUse = true
+    const freed = isInUse(entry, contents, uses, since)
+      ? undefined
+      : await removeEntry(store, entry, contents, uses)
+    if (freed === undefined) inUse = true
     else {
-      total -= await removeEntry(store, entry, contents, uses)
+      total -= freed
       removed.push(entry)
     }
   }
@@ -77,17 +80,19 @@ function isInUse(
   )
 }
 
-/** The answer is what became free. The record goes first: one never names an object that was pruned. */
+/** The answer is what became free; undefined when it came into use. The record goes first: one never names an object that was pruned. */
 async function removeEntry(
   store: Store,
   entry: StoreEntry,
   { objects }: StoreContents,
   uses: Map<Sha256, number>,
-): Promise<Bytes> {
+): Promise<Bytes | undefined> {
   const { kind, key, lastUse, size } = entry
-  if (kind === 'tree') return (await take(store, store.treePath(key), lastUse, treeDigestFile)) ? size : 0
-  if (kind === 'note') return (await take(store, store.recordPath(key), lastUse)) ? size : 0
-  if (kind === 'stage' && !(await take(store, store.recordPath(key), lastUse))) return 0
+  if (kind === 'tree')
+    return (await take(store, store.treePath(key), lastUse, treeDigestFile)) ? size : undefined
+  if (kind === 'object') return (await take(store, store.objectPath(key), lastUse)) ? size : undefined
+  if (!(await take(store, store.recordPath(key), lastUse))) return undefined
+  if (kind === 'note') return size
   let freed = 0
   for (const object of entry.objects) {
     const left = (uses.get(object) ?? 1) - 1

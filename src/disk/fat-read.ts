@@ -25,7 +25,7 @@ const BOOT = struct('a FAT boot sector', {
   fatSectors: u32, // BPB_FATSz32
   flags: gap(4), // BPB_ExtFlags, BPB_FSVer
   rootCluster: u32, // BPB_RootClus
-  rest: gap(16), // BPB_FSInfo ... BS_BootSig
+  rest: gap(19), // BPB_FSInfo ... BS_BootSig
   serial: u32, // BS_VolID
   label: latin1(11), // BS_VolLab
 })
@@ -33,7 +33,8 @@ const BOOT = struct('a FAT boot sector', {
 const ENTRY = struct('a FAT folder entry', {
   name: raw(11), // DIR_Name
   attributes: u8, // DIR_Attr
-  times: gap(8), // DIR_NTRes ... DIR_LstAccDate
+  lower: u8, // DIR_NTRes, of which Windows NT and mtools use two bits
+  times: gap(7), // DIR_CrtTimeTenth ... DIR_LstAccDate
   clusterHigh: u16, // DIR_FstClusHI
   written: gap(4), // DIR_WrtTime, DIR_WrtDate
   clusterLow: u16, // DIR_FstClusLO
@@ -50,13 +51,15 @@ const LONG = struct('a FAT long name entry', {
 })
 
 const ATTRIBUTE = { folder: 0x10, volume: 0x08, long: 0x0f }
+/** In DIR_NTRes: this half of the short name is in lower case (kernel: fs/fat, CASE_LOWER_BASE and CASE_LOWER_EXT). */
+const LOWER = { base: 0x08, extension: 0x10 }
 const DELETED = 0xe5
 const FIRST_CLUSTER = 2
 const CLUSTER_MASK = 0x0fffffff
 const CHAIN_END = 0x0ffffff8
 
 /** More than any boot partition has; a hostile volume must not eat memory. */
-const MOST = { fat: 64 * MiB, folder: 2 * MiB, files: 10_000, depth: 16 }
+const MOST = { fat: 64 * MiB, folder: 2 * MiB, entries: 10_000, depth: 16 }
 
 /** A run of bytes of the volume. */
 export interface Piece {
@@ -92,7 +95,9 @@ export async function readFat(read: ReadAt): Promise<FatVolume> {
   const boot = BOOT.decode(await read(0, 512))
   const geometry = await geometryOf(boot, read)
   const files: FoundFatFile[] = []
-  await readFolder(read, geometry, boot.rootCluster, '', 0, files)
+  // A folder that has itself in it twice would be read without end.
+  const budget = { entries: MOST.entries }
+  await readFolder(read, geometry, { cluster: boot.rootCluster, path: '', depth: 0 }, files, budget)
   files.sort((a, b) => (a.path < b.path ? -1 : 1))
   return { label: boot.label.trimEnd(), serial: boot.serial.toString(16).padStart(8, '0'), files }
 }
@@ -136,18 +141,19 @@ function chain({ clusterBytes, start, table }: Geometry, first: number, most: By
 async function readFolder(
   read: ReadAt,
   geometry: Geometry,
-  cluster: number,
-  path: string,
-  depth: number,
+  { cluster, path, depth }: { cluster: number; path: string; depth: number },
   files: FoundFatFile[],
+  budget: { entries: number },
 ): Promise<void> {
   if (depth > MOST.depth) throw damaged('folders too deep')
   const bytes = await readPieces(read, chain(geometry, cluster, MOST.folder))
   for (const entry of folderEntries(bytes)) {
     const place = `${path}/${entry.name}`
-    if (files.length >= MOST.files) throw damaged(`more than ${MOST.files} files`)
-    if (entry.isFolder) await readFolder(read, geometry, entry.cluster, place, depth + 1, files)
-    else {
+    if (budget.entries-- === 0) throw damaged(`more than ${MOST.entries} files and folders`)
+    if (entry.isFolder) {
+      const folder = { cluster: entry.cluster, path: place, depth: depth + 1 }
+      await readFolder(read, geometry, folder, files, budget)
+    } else {
       const pieces = entry.size === 0 ? [] : chain(geometry, entry.cluster, entry.size)
       files.push({ path: place, size: entry.size, pieces })
     }
@@ -165,11 +171,11 @@ function folderEntries(bytes: Buffer): FolderEntry[] {
   const entries: FolderEntry[] = []
   let long = ''
   for (let at = 0; at + ENTRY.bytes <= bytes.length && bytes[at] !== 0; at += ENTRY.bytes) {
-    const { name, attributes, clusterHigh, clusterLow, size } = ENTRY.decode(bytes, at)
+    const { name, attributes, lower, clusterHigh, clusterLow, size } = ENTRY.decode(bytes, at)
     if (name[0] === DELETED) long = ''
     else if ((attributes & ATTRIBUTE.long) === ATTRIBUTE.long) long = longPart(bytes, at) + long
     else {
-      const shown = long || shortName(name)
+      const shown = long || shortName(name, lower)
       long = ''
       if (attributes & ATTRIBUTE.volume || shown === '.' || shown === '..') continue
       const isFolder = (attributes & ATTRIBUTE.folder) !== 0
@@ -186,9 +192,12 @@ function longPart(bytes: Buffer, at: number): string {
   return text.split('\0')[0] as string
 }
 
-function shortName(name: Buffer): string {
-  const part = (from: number, to: number) => name.toString('latin1', from, to).trimEnd()
-  const [base, extension] = [part(0, 8), part(8, 11)]
+function shortName(name: Buffer, lower: number): string {
+  const part = (from: number, to: number, bit: number) => {
+    const text = name.toString('latin1', from, to).trimEnd()
+    return lower & bit ? text.toLowerCase() : text
+  }
+  const [base, extension] = [part(0, 8, LOWER.base), part(8, 11, LOWER.extension)]
   return extension === '' ? base : `${base}.${extension}`
 }
 
