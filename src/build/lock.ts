@@ -6,6 +6,7 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson, type Json, sha256, sha256File } from '../base/digests.js'
+import { onDisk } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { Progress } from '../base/progress.js'
 import {
@@ -20,7 +21,6 @@ import {
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
-import { onDisk } from './disk-errors.js'
 import { replaceFile, type Store } from './store.js'
 
 /** A guest's outside image, by guest name. */

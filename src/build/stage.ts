@@ -5,9 +5,9 @@
  * one's key among its inputs: builds are deterministic, so equal keys mean equal bytes.
  */
 import { canonicalJson, type Json, type Sha256, sha256 } from '../base/digests.js'
+import { onDisk } from '../base/disk-errors.js'
 import type { Progress } from '../base/progress.js'
 import { removeScratch } from '../debian/namespace.js'
-import { onDisk } from './disk-errors.js'
 import type { StageRecord, Store, StoredObject } from './store.js'
 
 export interface Stage {

@@ -31,7 +31,9 @@ function differenceText({ item, field, a, b, at }: Difference): string {
   if (field !== '') return named(`${field} ${valueText(a)} -> ${valueText(b)}`)
   if (isFacts(a) || isFacts(b)) return named(a === null ? `only in the second` : `only in the first`)
   const path = item === '' ? [] : [item]
-  return changeText({ path, ...(a === null ? {} : { before: a }), ...(b === null ? {} : { after: b }) })
+  const text = changeText({ path, ...(a === null ? {} : { before: a }), ...(b === null ? {} : { after: b }) })
+  // Of two digests nobody wants to see more than that they are not one.
+  return text === item ? `${item} differs` : text
 }
 
 function sizeWords(a: Json, b: Json): string {

@@ -10,14 +10,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { Store } from '../../src/build/store.js'
 import { toolsTree } from '../../src/build/tools.js'
 import { isSealed, sealTree, treeDigestFile } from '../../src/build/tree-digest.js'
 import { needTools } from '../tools.js'
 
-function tree(t: { testdir(content: object): string }): string {
+function tree(t: Test): string {
   const folder = t.testdir({ usr: { bin: { tool: 'bytes', other: 'more' }, empty: {} } })
   symlinkSync('usr/bin', join(folder, 'bin'))
   chmodSync(join(folder, 'usr/bin/tool'), 0o755)

@@ -1,7 +1,7 @@
 /**
  * A full or failing disk, in words: wherever it shows, in our own writes or in a tool's.
  */
-import { KeyvisorError } from '../base/errors.js'
+import { KeyvisorError } from './errors.js'
 
 /** errno(3) and strerror(3), as node and tools tell it. */
 const FAILURES = [
@@ -26,7 +26,8 @@ export async function onDisk<T>(doing: string, work: () => Promise<T>): Promise<
   }
 }
 
-function diskError(error: unknown, doing: string): KeyvisorError | undefined {
+/** What a full or failing disk did to this work; undefined when it was something else. */
+export function diskError(error: unknown, doing: string): KeyvisorError | undefined {
   if (!(error instanceof Error)) return undefined
   const { message } = error
   const isTool = error instanceof KeyvisorError && error.code === 'tool-failed'
