@@ -8,6 +8,10 @@ import { createReadStream } from 'node:fs'
 /** Lower-case hexadecimal SHA-256, 64 characters. */
 export type Sha256 = string
 
+export function isSha256(text: unknown): text is Sha256 {
+  return typeof text === 'string' && /^[0-9a-f]{64}$/.test(text)
+}
+
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
 export function sha256(input: string | Uint8Array): Sha256 {

@@ -4,20 +4,26 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256 } from '../base/digests.js'
+import { onDisk } from '../base/disk-errors.js'
 import type { Problem } from '../base/errors.js'
 import { removeScratch } from '../debian/namespace.js'
+import { type Explanation, explain, lastInputs, rememberInputs, spellOut } from './explain.js'
 import { makeFinal } from './final.js'
 import type { Manifest } from './manifest.js'
 import { makePayloads } from './payloads.js'
 import { type Prepared, type PrepareRequest, prepare } from './prepare.js'
+import { pruneStore } from './prune.js'
 import { checkSpace } from './space.js'
 import type { Stage, StageRun } from './stage.js'
+import { stageList } from './stages.js'
 import { fileStamp } from './stamp.js'
-import { replaceFile } from './store.js'
+import { replaceFile, storeLimit } from './store.js'
 
 export interface BuildRequest extends PrepareRequest {
   /** Folder for the image and its manifest. */
   out: string
+  /** Say which stages ran, and why. */
+  explain?: boolean
 }
 
 export interface BuildResult {
@@ -30,25 +36,70 @@ export interface BuildResult {
   warnings: Problem[]
   /** True when the image was there already, made from the same inputs. */
   unchanged: boolean
+  /** Every stage in the order of a build, where the request asked for it. */
+  explanations: Explanation[] | null
 }
 
-/** Builds the image of a profile. Throws KeyvisorError; nothing half-written is left under a final name. */
+/**
+ * Builds the image of a profile, and prunes the store where `$KEYVISOR_STORE_LIMIT` asks for it. Throws KeyvisorError;
+ * nothing half-written is left under a final name.
+ */
 export async function buildImage(request: BuildRequest, run: StageRun): Promise<BuildResult> {
+  const limit = storeLimit()
+  const result = await onDisk('build the image', () => run.store.leased(() => build(request, run)))
+  if (limit !== undefined) await pruneStore(run.store, { maxSize: limit })
+  return result
+}
+
+async function build(request: BuildRequest, run: StageRun): Promise<BuildResult> {
   await removeScratch(...(await run.store.staleScratch()))
   const prepared = await prepare(request, run)
   const out = resolve(request.out)
   await mkdir(out, { recursive: true })
   const image = join(out, `${prepared.plan.name}.img`)
   const manifestFile = join(out, `${prepared.plan.name}.manifest.json`)
-  const { lockFile, lockMade, warnings } = prepared
+  const { lockFile, lockMade, warnings, stages } = prepared
   const result = { image, manifestFile, lockFile, lockMade, warnings }
+  const inputs = spellOut(stages, prepared.meanings)
+  const before = request.explain ? await lastInputs(run.store, image) : undefined
+  const explanations = (reused: Set<string>) =>
+    request.explain ? explain(stages, before, inputs, reused) : null
   const kept = await unchangedImage(prepared, image, manifestFile, run)
-  if (kept) return { ...result, manifest: kept, unchanged: true }
+  if (kept) {
+    const all = stageList(stages)
+    for (const { key } of all) await run.store.touchRecord(key)
+    const reused = new Set(all.map(({ name }) => name))
+    return { ...result, manifest: kept, unchanged: true, explanations: explanations(reused) }
+  }
   await checkSpace(prepared, run.store, out)
-  const manifest = await makeFinal(prepared, await makePayloads(prepared, run), image, run)
+  const reused = new Set<string>()
+  const manifest = await makeAll(prepared, image, manifestFile, noting(run, reused))
+  await rememberInputs(run.store, image, inputs)
+  return { ...result, manifest, unchanged: false, explanations: explanations(reused) }
+}
+
+async function makeAll(
+  prepared: Prepared,
+  image: string,
+  manifestFile: string,
+  run: StageRun,
+): Promise<Manifest> {
+  const payloads = await makePayloads(prepared, run)
+  const manifest = await onDisk(prepared.stages.image.title, () => makeFinal(prepared, payloads, image, run))
   await replaceFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`)
   await rememberImage(prepared, image, run)
-  return { ...result, manifest, unchanged: false }
+  return manifest
+}
+
+/** The same run, which also notes the stages whose results the store had. */
+function noting(run: StageRun, reused: Set<string>): StageRun {
+  return {
+    ...run,
+    progress(event) {
+      if (event.kind === 'end' && event.reused) reused.add(event.stage)
+      run.progress(event)
+    },
+  }
 }
 
 // ------------------------------------------------------------------------------------------ nothing to do
@@ -78,7 +129,7 @@ async function readManifest(path: string): Promise<Manifest | undefined> {
 async function rememberImage({ stages }: Prepared, image: string, run: StageRun): Promise<void> {
   const stamp = await fileStamp(image)
   await run.store.writeRecord(imageRecordKey(stages.image, image), {
-    objects: {},
+    ...{ stage: '', objects: {} },
     facts: { stamp: stamp ?? null },
   })
 }

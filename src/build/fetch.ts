@@ -1,6 +1,7 @@
 /**
  * Fetching: how locked packages come into the store, from the archives that have them.
  */
+import { onDisk } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
 import { debPath, fetchPackages, packageNames, parseSources } from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
@@ -73,13 +74,16 @@ function lacking(missing: LockedPackage[]): KeyvisorError {
 async function fetchMissing(missing: LockedPackage[], archives: string[], run: StageRun): Promise<void> {
   const started = Date.now()
   const stage = 'fetch'
+  const title = `fetch ${missing.length} packages`
   const total = missing.reduce((sum, item) => sum + item.size, 0)
-  run.progress({ kind: 'start', stage, title: `fetch ${missing.length} packages` })
+  run.progress({ kind: 'start', stage, title })
   const scratch = await run.store.scratch(stage)
   try {
     const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
-    await fetchPackages(missing, archives, scratch, onFetched, run.signal)
-    for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
+    await onDisk(title, async () => {
+      await fetchPackages(missing, archives, scratch, onFetched, run.signal)
+      for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
+    })
   } finally {
     await removeScratch(scratch)
   }

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
 import { systemTools } from '../base/tool.js'
-import { digestEntries, plannedEntries } from '../debian/files.js'
+import { digestEntries, plannedEntries, type TarEntry } from '../debian/files.js'
 import { packageFile } from '../debian/namespace.js'
 import { guestEntries } from '../guests/debian.js'
 import { imageVirtualSize } from '../guests/image.js'
@@ -18,10 +18,11 @@ import type { Lock, Plan } from '../plan/types.js'
 import type { Profile } from '../profile/profile.gen.js'
 import { readSecret } from '../profile/secrets.js'
 import { validateProfile } from '../profile/validate.js'
+import type { Meanings } from './explain.js'
 import { archivesOf } from './fetch.js'
-import { setDigest } from './lock.js'
+import { lockedSet, setDigest } from './lock.js'
 import type { StageRun } from './stage.js'
-import { planStages, type Stages } from './stages.js'
+import { type InputDigests, planStages, type Stages } from './stages.js'
 import { type LockQuestion, type LockUse, lockPath, takeLock } from './take-lock.js'
 import { usesSystemTools } from './tools.js'
 import { version } from './version.js'
@@ -45,6 +46,8 @@ export interface Prepared {
   /** True when the lock was made now, and written. */
   lockMade: boolean
   stages: Stages
+  /** What digests among the stages' inputs stand for. */
+  meanings: Meanings
   /** Version of Keyvisor, for the manifest. */
   builder: string
   warnings: Problem[]
@@ -65,10 +68,11 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
   const secrets = await readSecrets(profile, folder)
-  const stages = planStages(plan, lock, await inputDigests(plan, secrets, lock, builder))
+  const { digests, meanings } = await inputDigests(plan, secrets, lock, builder)
+  const stages = planStages(plan, lock, digests)
   const archives = archivesOf(lock, profile.host)
   const pinned = { lock, archives, lockFile: question.path, lockMade: made }
-  return { profile, plan, secrets, ...pinned, stages, builder, warnings }
+  return { profile, plan, secrets, ...pinned, stages, meanings, builder, warnings }
 }
 
 /** Validates a profile. Throws `invalid-profile` with all problems. */
@@ -118,25 +122,51 @@ async function readSecrets(profile: Profile, folder: string): Promise<Secrets> {
   }
 }
 
-async function inputDigests(plan: Plan, secrets: Secrets, lock: Lock, version: string) {
+async function inputDigests(
+  plan: Plan,
+  secrets: Secrets,
+  lock: Lock,
+  version: string,
+): Promise<{ digests: InputDigests; meanings: Meanings }> {
+  const meanings = packageMeanings(lock)
+  const digestOf = async (entries: TarEntry[]) => {
+    const { all, each } = await digestEntries(entries)
+    meanings[all] = each
+    return all
+  }
   const program: Record<string, Sha256> = {}
-  for (const path of PROGRAM) program[path] = (await sha256File(packageFile(path))).sha256
+  for (const path of PROGRAM) {
+    const { sha256 } = await sha256File(packageFile(path))
+    program[path] = sha256
+    meanings[sha256] = { [path]: sha256 }
+  }
   const guests: Record<string, Sha256> = {}
   for (const guest of plan.guests) {
     const { name, source } = guest
     if (source.kind !== 'debian') continue
-    guests[name] = await digestEntries([...guestEntries(guest, source), ...plannedEntries(source.files)])
+    guests[name] = await digestOf([...guestEntries(guest, source), ...plannedEntries(source.files)])
   }
   const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
-  return {
+  const digests = {
     program,
     version,
-    hostEntries: await digestEntries(host),
+    hostEntries: await digestOf(host),
     guestEntries: guests,
     secrets: secretsDigest(secrets, plan.name),
     mmdebstrap: await mmdebstrapVersion(),
     tools: usesSystemTools() ? 'system' : setDigest(lock, 'tools.pack'),
   }
+  return { digests, meanings }
+}
+
+/** The versions that each set of the lock stands for. */
+function packageMeanings(lock: Lock): Meanings {
+  return Object.fromEntries(
+    Object.keys(lock.sets).map((set) => [
+      setDigest(lock, set),
+      Object.fromEntries(lockedSet(lock, set).map(({ name, version }) => [name, version])),
+    ]),
+  )
 }
 
 async function mmdebstrapVersion(): Promise<string> {

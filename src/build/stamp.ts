@@ -24,6 +24,6 @@ export async function imageDigest(path: string, store: Store): Promise<Omit<Stor
     return { sha256: known['sha256'] as string, size: known['size'] as Bytes }
   }
   const found = await sha256File(path)
-  await store.writeRecord(key, { objects: {}, facts: { stamp, ...found } })
+  await store.writeRecord(key, { stage: '', objects: {}, facts: { stamp, ...found } })
   return found
 }

@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { diskError } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
 import type { LockedPackage, PackageRequest } from '../plan/types.js'
@@ -274,7 +275,7 @@ async function fetchFrom(
       ]).catch(
         // The caller looks at which files came; another source may have the rest.
         (error: KeyvisorError) => {
-          if (error.code !== 'tool-failed') throw error
+          if (error.code !== 'tool-failed' || diskError(error, 'fetch packages')) throw error
         },
       )
     }

@@ -104,6 +104,15 @@ export async function withTrial<T>(
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   checkOptions(options)
+  return run.store.leased(() => leasedTrial(image, options, run, use))
+}
+
+async function leasedTrial<T>(
+  image: string,
+  options: TrialOptions,
+  run: StageRun,
+  use: (trial: Trial) => Promise<T>,
+): Promise<T> {
   const first = await inspectImage(image, inspectionTools())
   const tools = await openLab(run)
   const inspection = first.manifest ? first : await inspectImage(image, tools)

@@ -101,3 +101,14 @@ t.test('a damaged package is fetched again, never used', async (t) => {
     message: /: b 1:2$/,
   })
 })
+
+t.test('a package with one flipped byte is fetched again, never used', async (t) => {
+  const store = await storeWith(t, 'A', 'B')
+  const path = store.objectPath(sha256('B'))
+  chmodSync(path, 0o644)
+  writeFileSync(path, 'b')
+  await t.rejects(lockedDebs(source(lockOf({ host: [a, b] })), ['host'], { store, progress: silent }), {
+    code: 'package-gone',
+    message: /: b 1:2$/,
+  })
+})

@@ -6,7 +6,7 @@ import { errorReport, errorText, exitCodeOf } from '../../src/cli/errors.js'
 import { Interrupted, KeyvisorError } from '../../src/index.js'
 import { type Ended, keyvisor, start } from './command.js'
 
-const VERBS = ['init', 'validate', 'plan', 'build', 'lock', 'inspect', 'run', 'test']
+const VERBS = ['init', 'validate', 'plan', 'build', 'lock', 'inspect', 'run', 'test', 'diff', 'store']
 
 t.test('help', async (t) => {
   const { code, stdout, stderr } = await keyvisor(['--help'])

@@ -81,7 +81,7 @@ t.test('the programs of the stick come with all that they import, and no node: a
 })
 
 t.test('entries of two profiles differ exactly where the profiles do', async (t) => {
-  t.equal(
+  t.strictSame(
     await digestEntries(await hostEntries(planned())),
     await digestEntries(await hostEntries(planned({}))),
   )

@@ -6,8 +6,11 @@ import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type BuildResult, buildImage, checkBuild, formatProblem, Store, storeFolder } from '../../index.js'
 import { buildText } from '../build-text.js'
+import { differencePlaces } from '../diff-text.js'
+import { explainText } from '../explain-text.js'
 import { safe } from '../safe.js'
 import type { Terminal } from '../terminal.js'
+import { compare } from './diff.js'
 
 const HELP = `
 Writes DIR/NAME.img and DIR/NAME.manifest.json, where NAME is the profile's name. What
@@ -20,7 +23,8 @@ For example:
   $ keyvisor build my-stick.yaml
   $ keyvisor build my-stick.yaml --update      with the newest packages
   $ keyvisor build my-stick.yaml --locked      with exactly the locked ones, or not at all
-  $ keyvisor build my-stick.yaml --check       twice, and compares the bytes`
+  $ keyvisor build my-stick.yaml --check       twice, and compares the bytes
+  $ keyvisor build my-stick.yaml --explain     says which stages ran, and why`
 
 interface Options {
   out: string
@@ -29,6 +33,7 @@ interface Options {
   locked?: true
   offline?: true
   check?: true
+  explain?: true
   json?: true
 }
 
@@ -43,6 +48,7 @@ export function add(program: Command, terminal: Terminal): void {
     .addOption(lockedOption())
     .addOption(offlineOption())
     .option('--check', 'build it a second time from the locked packages, and compare the bytes')
+    .option('--explain', 'say of each stage whether it ran, and what changed')
     .option('--json', 'print progress and result as lines of JSON')
     .addHelpText('after', HELP)
     .action((profile: string, options: Options) => build(profile, options, terminal))
@@ -62,7 +68,9 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
   const store = await Store.open(storeFolder())
   const run = { store, progress: terminal.progress(json === true), signal: terminal.signal, offline }
   const result = await buildImage(request, run)
-  const checked = check ? await checkBuild(request, result, run) : null
+  const differences = async (first: BuildResult, second: BuildResult) =>
+    differencePlaces(await compare(first.image, second.image, store, terminal))
+  const checked = check ? await checkBuild(request, result, run, differences) : null
   const { size, blocks } = await stat(result.image)
   const sizes = { size, allocated: blocks * 512 } // stat(2): blocks of 512 bytes, whatever the file system's own
   if (json) {
@@ -70,18 +78,20 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
     return
   }
   for (const warning of result.warnings) terminal.error(safe(formatProblem(warning)))
+  if (result.explanations) terminal.out(safe(explainText(result.explanations)))
   const shown = relative(process.cwd(), result.image)
   terminal.out(safe(buildText({ ...result, ...sizes, checked, shown, program: terminal.program })))
 }
 
 /** The last line of `--json`: without the manifest, which has a file of its own. */
 function resultLine(result: BuildResult, sizes: { size: number; allocated: number }, checked: string | null) {
-  const { image, manifestFile, lockFile, lockMade, unchanged, warnings, manifest } = result
+  const { image, manifestFile, lockFile, lockMade, unchanged, warnings, manifest, explanations } = result
   return {
     kind: 'result',
     ...{ image, manifestFile, lockFile, lockMade, unchanged, warnings },
     ...sizes,
     smallestStick: manifest.image.smallestStick,
     checked,
+    ...(explanations ? { explanations } : {}),
   }
 }
