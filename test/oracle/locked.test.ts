@@ -15,7 +15,7 @@ import { OTHER_HABITS, startBuild } from '../long/builder.js'
 import { needTools, skipAloud } from '../tools.js'
 import { built } from './built.js'
 
-t.setTimeout(900_000)
+t.setTimeout(1_800_000)
 
 const folder = packageFile(`out/test/locked-${process.pid}`)
 mkdirSync(folder, { recursive: true })
