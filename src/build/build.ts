@@ -2,10 +2,12 @@
  * The build: a prepared plan becomes payloads in the store, a layout, and one image with its manifest.
  */
 import { mkdir, readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { sha256 } from '../base/digests.js'
 import type { Problem } from '../base/errors.js'
 import { removeScratch } from '../debian/namespace.js'
+import { type ArtifactsRequest, makeArtifacts, readyArtifacts } from './artifacts/artifacts.js'
+import type { Artifact } from './artifacts/kept.js'
 import { makeFinal } from './final.js'
 import type { Manifest } from './manifest.js'
 import { makePayloads } from './payloads.js'
@@ -18,6 +20,8 @@ import { replaceFile } from './store.js'
 export interface BuildRequest extends PrepareRequest {
   /** Folder for the image and its manifest. */
   out: string
+  /** What else is made beside them. */
+  artifacts?: ArtifactsRequest
 }
 
 export interface BuildResult {
@@ -30,25 +34,40 @@ export interface BuildResult {
   warnings: Problem[]
   /** True when the image was there already, made from the same inputs. */
   unchanged: boolean
+  /** The files that were asked for, image and manifest first; empty where none were. */
+  artifacts: Artifact[]
 }
 
 /** Builds the image of a profile. Throws KeyvisorError; nothing half-written is left under a final name. */
 export async function buildImage(request: BuildRequest, run: StageRun): Promise<BuildResult> {
   await removeScratch(...(await run.store.staleScratch()))
+  const ready = request.artifacts && (await readyArtifacts(request.artifacts))
   const prepared = await prepare(request, run)
   const out = resolve(request.out)
   await mkdir(out, { recursive: true })
   const image = join(out, `${prepared.plan.name}.img`)
   const manifestFile = join(out, `${prepared.plan.name}.manifest.json`)
   const { lockFile, lockMade, warnings } = prepared
-  const result = { image, manifestFile, lockFile, lockMade, warnings }
   const kept = await unchangedImage(prepared, image, manifestFile, run)
-  if (kept) return { ...result, manifest: kept, unchanged: true }
-  await checkSpace(prepared, run.store, out)
+  const manifest = kept ?? (await makeImage(prepared, image, manifestFile, run))
+  const { profile } = request
+  const built = { prepared, profile, image, manifestFile, manifest }
+  const artifacts = ready ? await makeArtifacts(built, ready, run) : []
+  const unchanged = kept !== undefined
+  return { image, manifestFile, manifest, lockFile, lockMade, warnings, unchanged, artifacts }
+}
+
+async function makeImage(
+  prepared: Prepared,
+  image: string,
+  manifestFile: string,
+  run: StageRun,
+): Promise<Manifest> {
+  await checkSpace(prepared, run.store, dirname(image))
   const manifest = await makeFinal(prepared, await makePayloads(prepared, run), image, run)
   await replaceFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`)
   await rememberImage(prepared, image, run)
-  return { ...result, manifest, unchanged: false }
+  return manifest
 }
 
 // ------------------------------------------------------------------------------------------ nothing to do

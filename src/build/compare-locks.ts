@@ -29,7 +29,8 @@ export function misfits(lock: Lock, request: LockRequest, pins: Lock['images'], 
   const guests = unionOf(Object.keys(lock.images), Object.keys(pins)).flatMap((guest) => {
     const [locked, now] = [lock.images[guest], pins[guest]]
     if (!locked) return [problem('set-changed', `guest.${guest}`, 'its image is not locked')]
-    if (!now) return [problem('set-changed', `guest.${guest}`, 'an image is locked, and the profile names none')]
+    if (!now)
+      return [problem('set-changed', `guest.${guest}`, 'an image is locked, and the profile names none')]
     if (locked.sha256 === now.sha256) return []
     const message = `${request.images[guest]} has SHA-256 ${now.sha256}, the lock says ${locked.sha256}`
     return [problem('image-changed', `guest.${guest}`, message)]
