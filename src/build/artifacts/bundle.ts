@@ -3,11 +3,13 @@
  *
  * Nothing is compressed here: what zlib makes depends on Node's version, and the compressed images are small already.
  */
-import { createReadStream, createWriteStream } from 'node:fs'
+import { once } from 'node:events'
+import { createReadStream, createWriteStream, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { TarArchive, ZipArchive } from 'archiver'
+import { finished } from 'node:stream/promises'
+import { type Archiver, TarArchive, ZipArchive } from 'archiver'
+import { whenAborted, whenFailed } from '../../base/parallel.js'
 import { type Bytes, GiB } from '../../base/units.js'
 import { writeWhole } from '../whole-file.js'
 
@@ -24,6 +26,11 @@ export interface BundleRequest {
   mode: number
 }
 
+interface Member {
+  file: string
+  stats: Stats
+}
+
 /** Sizes and offsets of a zip have 32 bits (APPNOTE.TXT 4.4.8, 4.4.16). Left: what the directory at its end takes. */
 const ZIP32_LIMIT: Bytes = 4 * GiB - 64 * 1024
 
@@ -32,19 +39,34 @@ export async function writeBundle(
   onBytes: (bytes: Bytes) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const members = await Promise.all(files.map(async (file) => ({ file, stats: await stat(file) })))
+  const members: Member[] = await Promise.all(files.map(async (file) => ({ file, stats: await stat(file) })))
   const total = members.reduce((sum, { stats }) => sum + stats.size, 0)
   await writeWhole(path, async (temporary) => {
     const archive =
       form === 'zip' ? new ZipArchive({ store: true, forceZip64: total >= ZIP32_LIMIT }) : new TarArchive()
-    const date = new Date(epoch * 1000)
-    for (const { file, stats } of members) {
-      // `stats` tells a tar the size: without it the whole member would be held in memory.
-      archive.append(createReadStream(file), { name: basename(file), date, mode: 0o644, stats })
-    }
     const target = createWriteStream(temporary, { flags: 'wx', mode })
-    const written = pipeline(archive, target, signal ? { signal } : {})
+    archive.pipe(target)
     archive.on('data', (chunk) => onBytes(chunk.length))
-    await Promise.all([written, archive.finalize()])
+    const written = Promise.all([finished(target), appendAll(archive, members, new Date(epoch * 1000))])
+    try {
+      await Promise.race([written, whenFailed(archive), whenAborted(signal)])
+    } finally {
+      // Not destroyed: an archive that is throws where nobody can catch it.
+      archive.unpipe(target)
+      target.destroy()
+      written.catch(() => {})
+    }
   })
+}
+
+/** One after the other: what is interrupted has no others waiting. */
+async function appendAll(archive: Archiver, members: Member[], date: Date): Promise<void> {
+  for (const { file, stats } of members) {
+    const source = createReadStream(file)
+    const added = once(archive, 'entry')
+    // `stats` tells a tar the size: without it the whole member would be held in memory.
+    archive.append(source, { name: basename(file), date, mode: 0o644, stats })
+    await Promise.race([added, whenFailed(source)])
+  }
+  await archive.finalize()
 }

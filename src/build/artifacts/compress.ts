@@ -15,12 +15,12 @@ export type Compression = 'zst' | 'xz'
 const THREADS = Math.min(availableParallelism(), 4)
 
 /**
- * What decides the bytes. Low levels: a stick's payloads are compressed already, and higher ones take minutes for less
- * than 1 % (measured on the demo: zstd 429.4 MiB at level 3, and 426.8 at 9 in five times the time).
+ * What decides the bytes. Low levels: a stick's payloads are compressed already, and higher ones gain less than 1 %
+ * (measured on the demo: zstd 429.4 MiB at level 3, and 426.8 at 9 in five times the time; xz takes minutes anyway).
  */
 const SETTINGS: Record<Compression, { tool: string; args: string[] }> = {
   zst: { tool: 'zstd', args: ['-3'] },
-  xz: { tool: 'xz', args: ['-1', '--block-size=8MiB'] },
+  xz: { tool: 'xz', args: ['-0', '--block-size=8MiB'] },
 }
 
 /** How many work on it, of which the bytes are independent: `+` has xz cut blocks also where it is one. */

@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { open } from 'node:fs/promises'
 import type { Sha256 } from '../../base/digests.js'
+import { whenAborted } from '../../base/parallel.js'
 import { type Bytes, MiB } from '../../base/units.js'
 
 export interface Reader {
@@ -27,10 +28,7 @@ export async function readOnce(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted()
-  const aborted = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-  aborted.catch(() => {})
+  const aborted = whenAborted(signal)
   const file = await open(path)
   const chunkAt = async (at: Bytes) => {
     const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(CHUNK), 0, CHUNK, at)

@@ -175,9 +175,9 @@ t.test('the bytes do not depend on cores', async (t) => {
   const digests = new Set<string>()
   const path = join(t.testdir(), 'image')
   // Larger than the 8 MiB that each thread takes at a time.
-  writeFileSync(path, Buffer.concat([randomBytes(20 * MiB), Buffer.alloc(20 * MiB), randomBytes(4 * MiB)]))
-  for (const threads of [1, 2, 4]) {
-    const script = `zstd -q -c -3 --threads=${threads} <"$1" | sha256sum; xz -q -c -1 --block-size=8MiB --threads=+${threads} <"$1" | sha256sum`
+  writeFileSync(path, Buffer.concat([randomBytes(9 * MiB), Buffer.alloc(8 * MiB)]))
+  for (const threads of [1, 3]) {
+    const script = `zstd -q -c -3 --threads=${threads} <"$1" | sha256sum; xz -q -c -0 --block-size=8MiB --threads=+${threads} <"$1" | sha256sum`
     digests.add((await systemTools.run({ tool: 'sh', args: ['-c', script, 'sh', path] })).stdout)
   }
   t.equal(digests.size, 1)
@@ -232,11 +232,11 @@ t.test('memory is flat', async (t) => {
   const path = join(t.testdir(), 'sparse')
   const file = openSync(path, 'w')
   writeSync(file, 'x')
-  ftruncateSync(file, 4 * GiB)
+  ftruncateSync(file, GiB)
   closeSync(file)
   const before = process.memoryUsage().rss
   let most = 0
   const reader: Reader = { take: () => new Promise((resolve) => setImmediate(resolve)), end: () => {} }
   await readOnce(path, [reader], () => (most = Math.max(most, process.memoryUsage.rss())), never)
-  t.ok(most - before < 200 * MiB, `${Math.round((most - before) / MiB)} MiB for 4 GiB`)
+  t.ok(most - before < 200 * MiB, `${Math.round((most - before) / MiB)} MiB for 1 GiB`)
 })
