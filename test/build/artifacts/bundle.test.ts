@@ -1,6 +1,6 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { Interrupted } from '../../../src/base/errors.js'
 import { systemTools } from '../../../src/base/tool.js'
 import { MiB } from '../../../src/base/units.js'
@@ -11,7 +11,7 @@ const EPOCH = 1_764_201_601
 const FORMS: BundleForm[] = ['zip', 'tar']
 
 /** Two folders with the same files, of other dates and modes. */
-function folders(t: { testdir(fixture: object): string }): string[] {
+function folders(t: Test): string[] {
   const root = t.testdir({})
   return ['one', 'two'].map((name, index) => {
     const folder = join(root, name)

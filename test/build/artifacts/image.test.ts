@@ -11,7 +11,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { sha256 } from '../../../src/base/digests.js'
 import { Interrupted, KeyvisorError } from '../../../src/base/errors.js'
 import { silent } from '../../../src/base/progress.js'
@@ -125,10 +125,7 @@ interface Scene {
   bytes: Buffer
 }
 
-async function scene(
-  t: { testdir(fixture: object): string },
-  tools: ToolRunner = systemTools,
-): Promise<Scene> {
+async function scene(t: Test, tools: ToolRunner = systemTools): Promise<Scene> {
   const folder = t.testdir({ out: {}, store: {} })
   const image = join(folder, 'out', 'demo.img')
   const bytes = writeImage(image)

@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { sha256File } from '../../../src/base/digests.js'
 import { silent } from '../../../src/base/progress.js'
 import { systemTools, type ToolCall } from '../../../src/base/tool.js'
@@ -10,7 +10,7 @@ import { needTools } from '../../tools.js'
 
 const PASSWORD = 'correct horse'
 
-async function scene(t: { testdir(fixture: object): string }) {
+async function scene(t: Test) {
   const folder = t.testdir({
     store: {},
     SHA256SUMS: 'x  demo.img\n',
