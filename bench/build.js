@@ -20,7 +20,7 @@ import {
 import { cpus, totalmem } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { lockedDebs } from '../dist/build/lock.js'
+import { lockedDebs } from '../dist/build/fetch.js'
 import { prepare } from '../dist/build/prepare.js'
 import { HOST_EXCLUDES, stageList } from '../dist/build/stages.js'
 import { Store, silent, storeFolder, version } from '../dist/index.js'
@@ -91,8 +91,9 @@ const peaks = []
 async function hostRoot() {
   const shared = { store: await Store.open(storeFolder()), progress: silent }
   const profile = join(root, 'profiles/minimal.yaml')
-  const { plan, lock, stages, lockFile } = await prepare({ profile }, shared)
-  const { host: debs } = await lockedDebs(lock, ['host', 'tools.pack'], shared)
+  const prepared = await prepare({ profile }, shared)
+  const { plan, lock, stages, lockFile } = prepared
+  const { host: debs } = await lockedDebs(prepared, ['host', 'tools.pack'], shared)
   const store = await cachedStore(lock, shared.store)
   const archive = writeArchive(debs)
   const args = [profile, '--lock', lockFile, '--out', join(folder, 'root')]

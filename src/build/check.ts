@@ -40,7 +40,7 @@ export async function checkBuild(
       progress: (event: ProgressEvent) => run.progress(told(event)),
     }
     const second = await buildImage({ ...locked, out: join(folder, 'out') }, again)
-    return await compare(first, second, run, differences)
+    return await compareBuilds(first, second, run, differences)
   } finally {
     await removeScratch(folder)
   }
@@ -62,10 +62,11 @@ function told(event: ProgressEvent): ProgressEvent {
   return event.kind === 'start' ? { ...event, title: `again: ${event.title}` } : event
 }
 
-async function compare(
+/** Answers with the digest of both images. Throws `not-reproducible`. */
+export async function compareBuilds(
   first: BuildResult,
   second: BuildResult,
-  run: StageRun,
+  run: Pick<StageRun, 'progress'>,
   differences: Differences,
 ): Promise<Sha256> {
   const started = Date.now()

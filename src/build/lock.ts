@@ -101,7 +101,8 @@ export async function writeLock(path: string, lock: Lock): Promise<void> {
 
 /** Before versions are chosen, which takes a while. Throws `lock-unwritable`. */
 export async function checkLockFolder(path: string): Promise<void> {
-  await access(dirname(path), constants.W_OK).catch((cause) => {
+  // The dot: a file is no folder, though it may be written.
+  await access(`${dirname(path)}/.`, constants.W_OK).catch((cause) => {
     throw unwritable(path, cause)
   })
 }

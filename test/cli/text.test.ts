@@ -143,6 +143,11 @@ t.test('the end of a build', async (t) => {
   t.ok(text.includes("  npx keyvisor run 'out/a b.img' "), 'commands can be pasted')
   t.match(buildText({ ...built, unchanged: true, lockMade: false }), /^nothing changed: /)
   t.notMatch(buildText({ ...built, lockMade: false }), /lock/)
+  t.notMatch(text, /checked/)
+  t.match(
+    buildText({ ...built, checked: 'ab12' }),
+    /^ {2}checked +a second build gave the same bytes, SHA-256 ab12$/m,
+  )
   const artifacts = ['a b.img', 'a b.manifest.json', 'a b.bmap', 'SHA256SUMS'].map((name) => {
     return { path: `/x/out/${name}`, sha256: '', size: 2048 }
   })

@@ -13,6 +13,7 @@ function planned(host: Profile['host'] = {}): HostPlan {
     version: 1 as const,
     epoch: 1,
     requests: '',
+    asked: [],
     sources: {},
     packages: {},
     sets: {},
