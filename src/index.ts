@@ -26,6 +26,14 @@ export {
   SECTOR,
   TiB,
 } from './base/units.js'
+export {
+  ARTIFACT_KINDS,
+  type ArtifactKind,
+  type ArtifactsRequest,
+} from './build/artifacts/artifacts.js'
+export type { BundleForm } from './build/artifacts/bundle.js'
+export type { Artifact } from './build/artifacts/kept.js'
+export type { SignRequest } from './build/artifacts/sign.js'
 export { type BuildRequest, type BuildResult, buildImage } from './build/build.js'
 export { checkBuild, type Differences } from './build/check.js'
 export type { ImageChange, LockChanges, PackageChange } from './build/compare-locks.js'

@@ -30,7 +30,8 @@ export async function checkBuild(
 ): Promise<Sha256> {
   const folder = await run.store.scratch('check')
   try {
-    const locked = { ...request, lock: first.lockFile, locked: true }
+    const { artifacts: _, ...image } = request
+    const locked = { ...image, lock: first.lockFile, locked: true }
     const store = await seededStore(await prepare(locked, run), join(folder, 'store'), run)
     const again = {
       ...run,

@@ -29,7 +29,7 @@ export interface LockedPackage {
 
 /** A set of packages that is resolved together: a tools tree, the host, or the tree of a guest. */
 export interface PackageRequest {
-  /** `tools.pack`, `tools.lab`, `tools.check`, `host`, or `guest.NAME`. */
+  /** `tools.pack`, `tools.publish`, `tools.lab`, `tools.check`, `host`, or `guest.NAME`. */
   set: string
   suite: string
   /** Sorted names of the packages asked for; their dependencies come with them. */

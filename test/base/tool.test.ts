@@ -1,5 +1,7 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { Interrupted, type KeyvisorError } from '../../src/base/errors.js'
 import { lastWords, systemTools, type ToolCall, treeTools, which } from '../../src/base/tool.js'
@@ -49,6 +51,24 @@ t.test('input reaches a tool, and lines are told as they come', async (t) => {
   const { stdout } = await sh('cat; printf last', { input: 'ä\nb\n', onLine: (line) => lines.push(line) })
   t.equal(stdout, 'ä\nb\nlast')
   t.strictSame(lines, ['ä', 'b', 'last'])
+})
+
+t.test('a stream reaches a tool, and its output a file', async (t) => {
+  const path = join(t.testdir(), 'out')
+  const output = await open(path, 'w')
+  const chunks = Array.from({ length: 40 }, (_, index) => Buffer.alloc(100_000, index))
+  t.strictSame(await sh('cat; echo err >&2', { input: Readable.from(chunks), output }), {
+    stdout: '',
+    stderr: 'err\n',
+  })
+  await output.close()
+  t.ok(readFileSync(path).equals(Buffer.concat(chunks)))
+})
+
+t.test('a stream that is not read to its end is let go', async (t) => {
+  const endless = new Readable({ read: () => void endless.push(Buffer.alloc(65_536)) })
+  t.match(await failure(sh('exit 4', { input: endless })), { code: 'tool-failed' })
+  t.ok(endless.destroyed)
 })
 
 t.test('a tool that does not read its input is no failure', async (t) => {

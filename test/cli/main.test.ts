@@ -38,6 +38,11 @@ t.test('usage errors end with 2, and say what is wrong', async (t) => {
     [['build', 'a.yaml', '--otu', 'x'], /^keyvisor: unknown option '--otu'\n\(Did you mean --out\?\)/],
     [['build', 'a.yaml', '--locked', '--update'], /'--locked' cannot be used with option '--update'/],
     [['build', 'a.yaml', '--offline', '--update'], /'--offline' cannot be used with option '--update'/],
+    [
+      ['build', 'a.yaml', '--artifacts', 'zst,iso'],
+      /"iso" is none of zst, xz, bmap, sbom, provenance, sums, all/,
+    ],
+    [['build', 'a.yaml', '--bundle', 'rar'], /Allowed choices are zip, tar/],
     [['plan', 'a.yaml', '--on', 'ram=4G'], /"ram=4G" is none of ram=4GiB, cpus=2, kvm=yes, kvm=no/],
     [['plan', 'a.yaml', '--on', 'ram=4GiB,disk=1'], /"disk=1" is none of/],
     [['plan', 'a.yaml', '--on', 'cpus=0'], /"cpus=0" is none of/],

@@ -132,6 +132,7 @@ t.test('the end of a build', async (t) => {
     ...{ manifest, size: 3 * GiB, allocated: 400 * MiB, shown: 'out/a b.img' },
     program: 'npx keyvisor',
     checked: null,
+    artifacts: [],
   }
   const text = buildText(built)
   t.match(text, /^built out\/a b\.img\n/)
@@ -147,6 +148,10 @@ t.test('the end of a build', async (t) => {
     buildText({ ...built, checked: 'ab12' }),
     /^ {2}checked +a second build gave the same bytes, SHA-256 ab12$/m,
   )
+  const artifacts = ['a b.img', 'a b.manifest.json', 'a b.bmap', 'SHA256SUMS'].map((name) => {
+    return { path: `/x/out/${name}`, sha256: '', size: 2048 }
+  })
+  t.match(buildText({ ...built, artifacts }), '\n  beside it a b.bmap, 2KiB\n            SHA256SUMS, 2KiB\n')
 })
 
 const DIGEST = 'ab'.repeat(32)
