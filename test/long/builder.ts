@@ -43,7 +43,7 @@ export function startBuild(store: string, args: readonly string[], options: Buil
   createInterface({ input: child.stderr }).on('line', keep)
   createInterface({ input: child.stdout }).on('line', (line) => {
     const event = JSON.parse(line) as ProgressEvent
-    if (!['bytes', 'note', 'start'].includes(event.kind)) keep(line.slice(0, 2000))
+    if (!['bytes', 'note', 'start'].includes(event.kind)) keep(line.slice(0, 50_000))
     options.onEvent?.(event)
   })
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal, output: kept.join('\n') }))

@@ -30,7 +30,7 @@ const WRITTEN: Record<string, Bytes> = {
   tools: 90 * MiB,
   'tree.host': 400 * MiB,
   root: 500 * MiB,
-  library: MiB,
+  library: 256 * KiB,
   loader: 128 * KiB,
   esp: 30 * MiB,
   image: 180 * MiB,
@@ -111,7 +111,9 @@ async function mustFail(
   )
   const { damage } = await verifyStore({ store, progress: silent })
   t.strictSame(damage, [], 'nothing in the store is damaged')
-  counts.set(stage, (counts.get(stage) ?? 0) + 1)
+  // A stage that was quicker than the disk got small leaves the fault to the next one.
+  const hit = /, at this: (.*)/.exec(error.message)?.[1] ?? stage
+  counts.set(hit, (counts.get(hit) ?? 0) + 1)
 }
 
 const build = [profile, '--lock', lock, '--out', out]
