@@ -11,7 +11,8 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { which } from '../dist/base/tool.js'
-import { lockedDebs, makeLock } from '../dist/build/lock.js'
+import { lockedDebs } from '../dist/build/fetch.js'
+import { makeLock } from '../dist/build/lock.js'
 import { prepare } from '../dist/build/prepare.js'
 import { Store, silent, storeFolder } from '../dist/index.js'
 import {
@@ -41,10 +42,11 @@ export async function cold() {
     throw new Error('this part needs root, and Debian’s mkosi and debootstrap')
   const run = { store: await Store.open(storeFolder()), progress: silent }
   const profile = join(root, 'profiles/minimal.yaml')
-  const { plan, lock, lockFile } = await prepare({ profile }, run)
-  await lockedDebs(lock, ['host', 'tools.pack'], run)
+  const prepared = await prepare({ profile }, run)
+  const { plan, lock, lockFile } = prepared
+  await lockedDebs(prepared, ['host', 'tools.pack'], run)
   const packages = plan.host.packages.filter((name) => name !== 'initramfs-tools')
-  const archive = writeSuite(await mkosiDebs(lock, packages, run))
+  const archive = writeSuite(await mkosiDebs(prepared.archives, packages, run))
   // Fills the shared store's tools tree, where it was empty.
   build([profile, '--lock', lockFile, '--out', join(folder, 'cold')])
 
@@ -86,7 +88,7 @@ function coldBuild(args, store) {
   return build([...args, '--out', out], { env: { KEYVISOR_STORE: store } })
 }
 
-async function mkosiDebs(lock, packages, run) {
+async function mkosiDebs(archives, packages, run) {
   const set = 'bench.mkosi'
   const request = {
     set,
@@ -94,8 +96,8 @@ async function mkosiDebs(lock, packages, run) {
     packages: [...packages, ...MKOSI_NEEDS],
     component: 'non-free-firmware',
   }
-  const theirs = await makeLock({ packages: [request], images: {} }, run.store)
-  return (await lockedDebs({ ...theirs, sources: lock.sources }, [set], run))[set]
+  const lock = await makeLock({ packages: [request], images: {} }, run.store)
+  return (await lockedDebs({ lock, archives }, [set], run))[set]
 }
 
 /** An archive as debootstrap wants it (Debian's repository format): dists/, pool/, and one component. */

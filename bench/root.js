@@ -3,7 +3,7 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { lockedDebs } from '../dist/build/lock.js'
+import { lockedDebs } from '../dist/build/fetch.js'
 import { prepare } from '../dist/build/prepare.js'
 import { HOST_EXCLUDES } from '../dist/build/stages.js'
 import { Store, silent, storeFolder } from '../dist/index.js'
@@ -25,8 +25,9 @@ const LIMIT = 1.25
 export async function hostRoot() {
   const run = { store: await Store.open(storeFolder()), progress: silent }
   const profile = join(root, 'profiles/minimal.yaml')
-  const { plan, lock, lockFile } = await prepare({ profile }, run)
-  const { host: debs } = await lockedDebs(lock, ['host', 'tools.pack'], run)
+  const prepared = await prepare({ profile }, run)
+  const { plan, lock, lockFile } = prepared
+  const { host: debs } = await lockedDebs(prepared, ['host', 'tools.pack'], run)
   const archive = writeArchive(debs)
   const [ours, theirs] = [[], []]
   for (let at = 0; at < RUNS; at++) {

@@ -40,9 +40,11 @@ function builtWords(image, { host, packages, guests, image: { smallestStick } })
   return `Built ${image}: ${system} and ${guests.length} guests, for a stick of ${formatBytes(smallestStick)} or more.`
 }
 
-function summary(built, proof, seconds) {
-  const host = proof.events.find(({ event }) => event === 'host')
-  const guests = proof.events.filter(({ event }) => event === 'guest')
+const secondsSince = (moment) => formatSeconds((Date.now() - moment) / 1000)
+
+function summary(built, events, started, bootStarted) {
+  const host = events.find(({ event }) => event === 'host')
+  const guests = events.filter(({ event }) => event === 'guest')
   const image = relative(root, built.image)
   const done = steps.map(({ title, seconds, reused }) => [
     title,
@@ -55,8 +57,8 @@ function summary(built, proof, seconds) {
     'Steps',
     column([
       ...done,
-      ['boot, until every guest was ready', formatSeconds(proof.seconds)],
-      ['all', formatSeconds(seconds)],
+      ['boot, until every guest was ready', secondsSince(bootStarted)],
+      ['all', secondsSince(started)],
     ]),
     '',
     host
@@ -81,9 +83,14 @@ async function quickstart() {
   heading('building profiles/demo.yaml')
   const built = await buildImage({ profile: 'profiles/demo.yaml', out: 'out' }, run)
   heading(`booting ${relative(root, built.image)} in QEMU: some minutes where there is no KVM`)
+  const bootStarted = Date.now()
   const onEvent = (event) => terminal.error(safe(eventText(event)))
-  const proof = await proveImage(built.image, { firmware: 'bios', onEvent }, run)
-  terminal.out(safe(summary(built, proof, (Date.now() - started) / 1000)))
+  // While the stick runs: its guests shut down cleanly, which nobody has to wait for.
+  const visit = async ({ events }) => {
+    terminal.out(safe(summary(built, events, started, bootStarted)))
+    heading('switching the PC off, as its power button does')
+  }
+  const proof = await proveImage(built.image, { firmware: 'bios', onEvent, visit }, run)
   if (proof.passed) return
   for (const { name, detail } of proof.checks.filter(({ passed }) => !passed)) {
     terminal.error(`not passed: ${name}: ${detail}`)

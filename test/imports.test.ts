@@ -35,7 +35,7 @@ const ROOMS: Record<string, Record<string, Allowed>> = {
   },
   media: { plan: 'types', disk: 'all', base: 'all', build: 'types' },
   lab: {
-    build: { types: true, values: ['lock', 'tools'] },
+    build: { types: true, values: ['fetch', 'lock', 'tools'] },
     media: 'all',
     debian: { types: false, values: ['namespace'] },
     plan: 'all',

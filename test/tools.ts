@@ -1,6 +1,7 @@
 /**
  * Other people's tools in tests: a missing one fails in CI, and is named aloud as skipped elsewhere.
  */
+import { readFileSync } from 'node:fs'
 import { which } from '../src/base/tool.js'
 
 /** What of a tap test this module needs. */
@@ -20,6 +21,18 @@ export function needTool(t: Test, name: string): boolean {
     return false
   }
   skipAloud(t, `${name} is not on this machine`)
+  return false
+}
+
+/**
+ * As {@link needTool} for the browser that pages are opened in, which is Debian's. Ubuntu has Chromium as a snap alone: that
+ * cannot see what a test wrote, and a machine without snapd cannot have it. So CI must have it on Debian, and says
+ * elsewhere that nobody looked.
+ */
+export function needBrowser(t: Test): boolean {
+  const isDebian = /^ID=debian$/m.test(readFileSync('/etc/os-release', 'utf8'))
+  if (isDebian || which('chromium')) return needTool(t, 'chromium')
+  skipAloud(t, "pages are opened in Debian's package chromium, which this system does not have")
   return false
 }
 

@@ -8,6 +8,10 @@ import { createReadStream } from 'node:fs'
 /** Lower-case hexadecimal SHA-256, 64 characters. */
 export type Sha256 = string
 
+export function isSha256(text: unknown): text is Sha256 {
+  return typeof text === 'string' && /^[0-9a-f]{64}$/.test(text)
+}
+
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
 
 export function sha256(input: string | Uint8Array): Sha256 {
@@ -25,11 +29,17 @@ export function stretchedDigest(text: string, salt: string): string {
   return scryptSync(text, salt, 32, STRETCH).toString('hex')
 }
 
-/** Digest and length of a file's bytes. Rejects with the errors of `fs.createReadStream`. */
-export async function sha256File(path: string): Promise<{ sha256: Sha256; size: number }> {
+/**
+ * Digest and length of a file's bytes, or of a range of them, both ends inclusive. Rejects with the errors of
+ * `fs.createReadStream`.
+ */
+export async function sha256File(
+  path: string,
+  range: { start?: number; end?: number } = {},
+): Promise<{ sha256: Sha256; size: number }> {
   const hash = createHash('sha256')
   let size = 0
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, ...range })) {
     hash.update(chunk as Buffer)
     size += (chunk as Buffer).length
   }

@@ -1,6 +1,9 @@
 /**
- * Bounded parallel work: at most `count` at the same time, in the order of asking.
+ * Work that goes on side by side.
  */
+import type { EventEmitter } from 'node:events'
+
+/** Bounded parallel work: at most `count` at the same time, in the order of asking. */
 export function limited(count: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = []
   let free = count
@@ -16,4 +19,24 @@ export function limited(count: number): <T>(work: () => Promise<T>) => Promise<T
       else free++
     }
   }
+}
+
+/** Rejects with the signal's reason when it is aborted, and never resolves: for races with what cannot be ended. */
+export function whenAborted(signal: AbortSignal | undefined): Promise<never> {
+  return quiet((reject) => {
+    if (signal?.aborted) reject(signal.reason)
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+}
+
+/** Rejects with what `emitter` tells as `error`, and never resolves. */
+export function whenFailed(emitter: EventEmitter): Promise<never> {
+  return quiet((reject) => emitter.on('error', reject))
+}
+
+/** A rejection that nobody waits for any more is no error. */
+function quiet(start: (reject: (reason: unknown) => void) => void): Promise<never> {
+  const promise = new Promise<never>((_, reject) => start(reject))
+  promise.catch(() => {})
+  return promise
 }

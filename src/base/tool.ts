@@ -8,9 +8,11 @@
  * (kill(2)). When the builder itself is killed, bubblewrap's `--die-with-parent` and setpriv's `--pdeathsig`
  * end them (prctl(2), PR_SET_PDEATHSIG).
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pipeline, Readable, type Writable } from 'node:stream'
 import { Interrupted, KeyvisorError } from './errors.js'
 
 /** A host path that a tool may see, at the same place. */
@@ -29,7 +31,10 @@ export interface ToolCall {
   binds?: readonly Bind[]
   /** Added to a small fixed environment: nothing of the user's own environment reaches a tool. */
   env?: Readonly<Record<string, string>>
-  input?: string | Uint8Array
+  /** A stream is destroyed when the tool ends before it has read all of it. */
+  input?: string | Uint8Array | Readable
+  /** Takes the tool's stdout in place of {@link ToolResult}: for output that is no text, or has no bound. */
+  output?: FileHandle
   /** Folder to run in; must be bound. */
   cwd?: string
   /** The tool may use the network. Default false. */
@@ -139,7 +144,7 @@ function start(argv: string[], call: ToolCall): Promise<ToolResult> {
       detached: true,
       cwd: call.cwd,
       env: { ...ENVIRONMENT, ...call.env },
-      stdio: ['pipe', 'pipe', 'pipe'],
+      stdio: ['pipe', call.output?.fd ?? 'pipe', 'pipe'],
     })
     let outcome: 'running' | 'aborted' | 'timeout' = 'running'
     const end = (why: 'aborted' | 'timeout') => {
@@ -149,16 +154,14 @@ function start(argv: string[], call: ToolCall): Promise<ToolResult> {
     const onAbort = () => end('aborted')
     call.signal?.addEventListener('abort', onAbort)
     const timer = call.timeout ? setTimeout(() => end('timeout'), call.timeout * 1000) : undefined
-    const stdout = collect(child.stdout, call.onLine)
-    const stderr = collect(child.stderr, call.onLine)
+    const stdout = child.stdout ? collect(child.stdout, call.onLine) : () => ''
+    const stderr = collect(child.stderr as Readable, call.onLine)
     const settle = (result: () => void) => {
       clearTimeout(timer)
       call.signal?.removeEventListener('abort', onAbort)
       result()
     }
-    // A tool that ends early closes its stdin: that shows in its exit code, not here.
-    child.stdin.on('error', () => {})
-    child.stdin.end(call.input)
+    feed(child, call.input)
     child.on('error', (error: NodeJS.ErrnoException) => settle(() => reject(unstarted(program, error))))
     child.on('close', (code, signal) =>
       settle(() => {
@@ -169,6 +172,16 @@ function start(argv: string[], call: ToolCall): Promise<ToolResult> {
       }),
     )
   })
+}
+
+/** A tool that ends early closes its stdin: that shows in its exit code, not here. */
+function feed({ stdin }: ChildProcess, input: ToolCall['input']): void {
+  if (input instanceof Readable) {
+    pipeline(input, stdin as Writable, () => {})
+    return
+  }
+  stdin?.on('error', () => {})
+  stdin?.end(input)
 }
 
 function endGroup(pid: number | undefined): void {
@@ -238,6 +251,7 @@ const PACKAGES: Record<string, string> = {
   veritysetup: 'cryptsetup-bin',
   'qemu-img': 'qemu-utils',
   'qemu-system-x86_64': 'qemu-system-x86',
+  xz: 'xz-utils',
 }
 
 function failed(
@@ -248,6 +262,19 @@ function failed(
 ): KeyvisorError {
   const reason = typeof status === 'number' ? `exit code ${status}` : `ended by ${status}`
   return new KeyvisorError('tool-failed', `${call.tool} failed (${reason})\n${shown(argv, call, output)}`)
+}
+
+/** The end of what a tool said that failed or hung, line by line: of an error that a {@link ToolRunner} gave. */
+export function lastWords({ message }: Pick<Error, 'message'>): string[] {
+  return message.split('\n').flatMap((line) => /^ {2}\| (.*)/.exec(line)?.[1] ?? [])
+}
+
+/** Lines: what went wrong stands in the last, or the one before. */
+const LAST_WORDS = 3
+
+/** Such an error in one line: the reason and the tool's last words. Its arguments would hide them. */
+export function inOneLine(error: Pick<Error, 'message'>): string {
+  return [error.message.split('\n')[0], ...lastWords(error).slice(-LAST_WORDS)].join('; ')
 }
 
 function hung(argv: string[], call: ToolCall, output: string): KeyvisorError {

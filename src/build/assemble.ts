@@ -1,8 +1,7 @@
 /**
  * Assembly: payloads go to their places in one sparse image, which appears under its name when it is whole.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { open, readFile } from 'node:fs/promises'
 import { type Bytes, SECTOR } from '../base/units.js'
 import { BACKUP_SECTORS, encodeGpt } from '../disk/gpt.js'
 import { patchBootImage, patchCoreImage } from '../disk/grub.js'
@@ -10,7 +9,7 @@ import { encodeProtectiveMbr } from '../disk/mbr.js'
 import { copySparse, writeAt } from '../disk/sparse.js'
 import { biosBootFirst, type Layout, type PayloadName } from '../plan/layout.js'
 import type { StickPlan } from '../plan/types.js'
-import { sync } from './store.js'
+import { writeWhole } from './whole-file.js'
 
 export interface AssemblyParts {
   layout: Layout
@@ -29,20 +28,12 @@ export async function assembleImage(
   onBytes: (bytes: Bytes) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  await rm(temporary, { force: true })
-  try {
-    await writeParts(parts, temporary, (bytes) => {
+  await writeWhole(path, (temporary) =>
+    writeParts(parts, temporary, (bytes) => {
       signal?.throwIfAborted()
       onBytes(bytes)
-    })
-    await sync(temporary)
-    await rename(temporary, path)
-    await sync(dirname(path))
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
+    }),
+  )
 }
 
 async function writeParts(

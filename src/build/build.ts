@@ -1,22 +1,33 @@
 /**
  * The build: a prepared plan becomes payloads in the store, a layout, and one image with its manifest.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { sha256 } from '../base/digests.js'
+import { onDisk } from '../base/disk-errors.js'
 import type { Problem } from '../base/errors.js'
 import { removeScratch } from '../debian/namespace.js'
+import { type ArtifactsRequest, makeArtifacts, readyArtifacts } from './artifacts/artifacts.js'
+import type { Artifact } from './artifacts/kept.js'
+import { type Explanation, explain, lastInputs, rememberInputs, spellOut } from './explain.js'
 import { makeFinal } from './final.js'
 import type { Manifest } from './manifest.js'
 import { makePayloads } from './payloads.js'
 import { type Prepared, type PrepareRequest, prepare } from './prepare.js'
+import { pruneStore } from './prune.js'
 import { checkSpace } from './space.js'
 import type { Stage, StageRun } from './stage.js'
-import { replaceFile } from './store.js'
+import { type Stages, stageList } from './stages.js'
+import { fileStamp } from './stamp.js'
+import { replaceFile, type Store, storeLimit } from './store.js'
 
 export interface BuildRequest extends PrepareRequest {
   /** Folder for the image and its manifest. */
   out: string
+  /** Say which stages ran, and why. */
+  explain?: boolean
+  /** What else is made beside them. */
+  artifacts?: ArtifactsRequest
 }
 
 export interface BuildResult {
@@ -29,25 +40,78 @@ export interface BuildResult {
   warnings: Problem[]
   /** True when the image was there already, made from the same inputs. */
   unchanged: boolean
+  /** Every stage in the order of a build, where the request asked for it. */
+  explanations: Explanation[] | null
+  /** The files that were asked for, image and manifest first; empty where none were. */
+  artifacts: Artifact[]
 }
 
-/** Builds the image of a profile. Throws KeyvisorError; nothing half-written is left under a final name. */
+/**
+ * Builds the image of a profile, and prunes the store where `$KEYVISOR_STORE_LIMIT` asks for it. Throws KeyvisorError;
+ * nothing half-written is left under a final name.
+ */
 export async function buildImage(request: BuildRequest, run: StageRun): Promise<BuildResult> {
+  const limit = storeLimit()
+  const result = await onDisk('build the image', () => run.store.leased(() => build(request, run)))
+  if (limit !== undefined) await pruneStore(run.store, { maxSize: limit })
+  return result
+}
+
+async function build(request: BuildRequest, run: StageRun): Promise<BuildResult> {
   await removeScratch(...(await run.store.staleScratch()))
+  const ready = request.artifacts && (await readyArtifacts(request.artifacts))
   const prepared = await prepare(request, run)
   const out = resolve(request.out)
   await mkdir(out, { recursive: true })
   const image = join(out, `${prepared.plan.name}.img`)
   const manifestFile = join(out, `${prepared.plan.name}.manifest.json`)
-  const { lockFile, lockMade, warnings } = prepared
-  const result = { image, manifestFile, lockFile, lockMade, warnings }
+  const { stages, lockFile, lockMade, warnings } = prepared
+  const inputs = spellOut(stages, prepared.meanings)
+  const before = request.explain ? await lastInputs(run.store, image) : undefined
   const kept = await unchangedImage(prepared, image, manifestFile, run)
-  if (kept) return { ...result, manifest: kept, unchanged: true }
-  await checkSpace(prepared, run.store, out)
-  const manifest = await makeFinal(prepared, await makePayloads(prepared, run), image, run)
+  const reused = kept ? await keepAll(stages, run.store) : new Set<string>()
+  const manifest = kept ?? (await makeImage(prepared, image, manifestFile, noting(run, reused)))
+  if (!kept) await rememberInputs(run.store, image, inputs)
+  const explanations = request.explain ? explain(stages, before, inputs, reused) : null
+  const built = { prepared, profile: request.profile, image, manifestFile, manifest }
+  const artifacts = ready ? await makeArtifacts(built, ready, run) : []
+  const unchanged = kept !== undefined
+  return {
+    ...{ image, manifestFile, manifest, lockFile, lockMade, warnings },
+    ...{ unchanged, explanations, artifacts },
+  }
+}
+
+async function makeImage(
+  prepared: Prepared,
+  image: string,
+  manifestFile: string,
+  run: StageRun,
+): Promise<Manifest> {
+  await checkSpace(prepared, run.store, dirname(image))
+  const payloads = await makePayloads(prepared, run)
+  const manifest = await onDisk(prepared.stages.image.title, () => makeFinal(prepared, payloads, image, run))
   await replaceFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`)
   await rememberImage(prepared, image, run)
-  return { ...result, manifest, unchanged: false }
+  return manifest
+}
+
+/** Names of all stages, each of which this build has used, though it ran none. */
+async function keepAll(stages: Stages, store: Store): Promise<Set<string>> {
+  const all = stageList(stages)
+  for (const { key } of all) await store.touchRecord(key)
+  return new Set(all.map(({ name }) => name))
+}
+
+/** The same run, which also notes the stages whose results the store had. */
+function noting(run: StageRun, reused: Set<string>): StageRun {
+  return {
+    ...run,
+    progress(event) {
+      if (event.kind === 'end' && event.reused) reused.add(event.stage)
+      run.progress(event)
+    },
+  }
 }
 
 // ------------------------------------------------------------------------------------------ nothing to do
@@ -77,17 +141,11 @@ async function readManifest(path: string): Promise<Manifest | undefined> {
 async function rememberImage({ stages }: Prepared, image: string, run: StageRun): Promise<void> {
   const stamp = await fileStamp(image)
   await run.store.writeRecord(imageRecordKey(stages.image, image), {
-    objects: {},
+    ...{ stage: '', objects: {} },
     facts: { stamp: stamp ?? null },
   })
 }
 
 function imageRecordKey(stage: Stage, image: string): string {
   return sha256(`image ${stage.key} at ${image}`)
-}
-
-/** Changes whenever the file is written to or replaced; undefined when there is none. */
-async function fileStamp(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined)
-  return found && `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`
 }

@@ -1,17 +1,19 @@
 /**
  * Final: one image from finished payloads, and the manifest that is published beside it.
  */
-import { existsSync } from 'node:fs'
-import { readdir, readFile, rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { type Bytes, SECTOR } from '../base/units.js'
 import { type Layout, layoutStick, type PayloadName } from '../plan/layout.js'
 import { hasSecrets } from '../plan/secrets.js'
+import type { LockedPackage } from '../plan/types.js'
 import { assembleImage } from './assemble.js'
-import { type Manifest, type ManifestPayload, parsePackages } from './manifest.js'
+import { lockedSet } from './lock.js'
+import { type Manifest, type ManifestPackage, type ManifestPayload, parsePackages } from './manifest.js'
 import { object, type Payloads, payload } from './payloads.js'
 import type { Prepared } from './prepare.js'
 import type { Done, StageRun } from './stage.js'
+import { usesSystemTools } from './tools.js'
 
 /** Assembles the image at `image`. The answer is its manifest, which is not written here. */
 export async function makeFinal(
@@ -31,7 +33,6 @@ export async function makeFinal(
   }
   const layout = layoutStick(plan.stick, plan.name, payloads)
   run.progress({ kind: 'start', stage, title: stages.image.title })
-  await removeLeftovers(image)
   const total = payloads.esp.size + payloads.root.size + payloads.library.size
   let done = 0
   const onBytes = (bytes: Bytes) => {
@@ -48,15 +49,6 @@ export async function makeFinal(
   )
   run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
   return fullManifest(prepared, results, layout, image)
-}
-
-/** Temporary files of builds of this image that were killed. */
-async function removeLeftovers(image: string): Promise<void> {
-  const mine = new RegExp(`^\\.${basename(image)}\\.(\\d+)\\.tmp$`)
-  for (const name of await readdir(dirname(image))) {
-    const pid = mine.exec(name)?.[1]
-    if (pid && !existsSync(`/proc/${pid}`)) await rm(join(dirname(image), name), { force: true })
-  }
 }
 
 async function fullManifest(
@@ -85,6 +77,11 @@ async function fullManifest(
     layout,
     payloads,
     packages: { host: await packages(host), guests: Object.fromEntries(guests) },
+    tools: usesSystemTools() ? [] : lockedSet(prepared.lock, 'tools.pack').map(named),
     key: prepared.stages.image.key,
   }
+}
+
+function named({ name, version, architecture }: LockedPackage): ManifestPackage {
+  return { name, version, architecture }
 }

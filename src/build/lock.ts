@@ -1,25 +1,16 @@
 /**
- * The lock: every outside input pinned, and how the pinned packages come into the store.
+ * The lock: every outside input pinned.
  *
- * `build` writes `PROFILE.lock.json` when there is none, uses it when there is, and renews it when told to.
+ * Left out: when one is made (`take-lock.ts`), and how its packages come into the store (`fetch.ts`).
  */
-import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { canonicalJson, type Json, sha256, sha256File } from '../base/digests.js'
+import { access, constants, mkdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import type { Progress } from '../base/progress.js'
-import {
-  archiveSources,
-  debPath,
-  fetchPackages,
-  openApt,
-  packageId,
-  resolvePackages,
-  withComponents,
-} from '../debian/apt.js'
+import { archiveSources, openApt, packageId, resolvePackages, withComponents } from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
-import type { Deb } from '../debian/tree.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
+import { imageDigest } from './stamp.js'
 import { replaceFile, type Store } from './store.js'
 
 /** A guest's outside image, by guest name. */
@@ -32,15 +23,38 @@ export interface LockRequest {
   mirror: string | undefined
 }
 
-/** Digest of what a lock answers: with another profile it may answer something else. */
+/** Digest of what a lock answers: with another profile it may answer something else. The guests' order is not asked. */
 function requestDigest(request: LockRequest): string {
   const images = Object.keys(request.images).sort()
-  return sha256(canonicalJson({ packages: request.packages, images } as unknown as Json))
+  return sha256(canonicalJson({ packages: asked(request), images } as unknown as Json))
+}
+
+function asked({ packages }: LockRequest): PackageRequest[] {
+  return packages.toSorted((a, b) => (a.set < b.set ? -1 : 1))
 }
 
 /** Whether a lock answers this profile's request: it does not where other packages or images were asked for. */
 export function answers(lock: Lock, request: LockRequest): boolean {
   return lock.requests === requestDigest(request)
+}
+
+/** Whether a lock answers what is asked of Debian, whatever images there are. */
+export function answersPackages(lock: Lock, request: LockRequest): boolean {
+  const text = (packages: PackageRequest[]) => canonicalJson(packages as unknown as Json)
+  return text(lock.asked) === text(asked(request))
+}
+
+/** The same lock for other images: package versions stay, and nothing is asked of a mirror. */
+export async function withImages(lock: Lock, request: LockRequest, store: Store): Promise<Lock> {
+  const images = await pinImages(request.images, store)
+  return { ...lock, requests: requestDigest(request), images }
+}
+
+/** Digest and size of each image as it is now. */
+export async function pinImages(images: ImagePaths, store: Store): Promise<Lock['images']> {
+  const pins: Lock['images'] = {}
+  for (const [guest, path] of Object.entries(images)) pins[guest] = await imageDigest(path, store)
+  return pins
 }
 
 /** Reads a lock; undefined when there is none. Throws `lock-damaged`. */
@@ -72,14 +86,34 @@ function parseLock(text: string): Lock | undefined {
       lock.images &&
       Number.isInteger(lock.epoch)
     const known = whole && Object.values(lock.sets).every((ids) => ids.every((id) => lock.packages[id]))
-    return known ? lock : undefined
+    return known ? { ...lock, asked: lock.asked ?? [] } : undefined
   } catch {
     return undefined
   }
 }
 
+/** Throws `lock-unwritable`. */
 export async function writeLock(path: string, lock: Lock): Promise<void> {
-  await replaceFile(path, `${JSON.stringify(lock, null, 1)}\n`)
+  await replaceFile(path, `${JSON.stringify(lock, null, 1)}\n`).catch((cause) => {
+    throw unwritable(path, cause)
+  })
+}
+
+/** Before versions are chosen, which takes a while. Throws `lock-unwritable`. */
+export async function checkLockFolder(path: string): Promise<void> {
+  // The dot: a file is no folder, though it may be written.
+  await access(`${dirname(path)}/.`, constants.W_OK).catch((cause) => {
+    throw unwritable(path, cause)
+  })
+}
+
+function unwritable(path: string, cause: NodeJS.ErrnoException): KeyvisorError {
+  const folder = dirname(path)
+  const why = cause.code === 'ENOENT' ? `there is no folder ${folder}` : cause.message
+  return new KeyvisorError('lock-unwritable', `the lock ${path} cannot be written: ${why}`, {
+    hint: `make ${folder} a folder that you may write, or name another place with --lock`,
+    cause,
+  })
 }
 
 /** Resolves every package set and reads every image. The network is used for package indexes. */
@@ -90,6 +124,7 @@ export async function makeLock(request: LockRequest, store: Store, signal?: Abor
       version: 1,
       epoch: 0,
       requests: requestDigest(request),
+      asked: asked(request),
       sources: {},
       packages: {},
       sets: {},
@@ -97,8 +132,7 @@ export async function makeLock(request: LockRequest, store: Store, signal?: Abor
     }
     const suites = new Set(request.packages.map((set) => set.suite))
     for (const suite of suites) await lockSuite(lock, request, suite, join(scratch, suite), signal)
-    for (const [guest, path] of Object.entries(request.images)) lock.images[guest] = await sha256File(path)
-    return lock
+    return { ...lock, images: await pinImages(request.images, store) }
   } finally {
     await removeScratch(scratch)
   }
@@ -144,54 +178,4 @@ export function setDigest(lock: Lock, set: string): string {
       .map((item) => `${packageId(item)} ${item.sha256}\n`)
       .join(''),
   )
-}
-
-/** What fetching needs of a build. */
-type FetchRun = { store: Store; progress: Progress; signal?: AbortSignal }
-
-/**
- * Fetches the .debs of some sets where the store lacks them, all at once and before any work. Without network this
- * succeeds when the store has them. Throws `package-gone`, `mirror-unreachable`.
- */
-export async function fetchDebs(lock: Lock, sets: string[], run: FetchRun): Promise<void> {
-  await fetchUnless(lock, sets, run, (item) => run.store.has(item.sha256, item.size))
-}
-
-/**
- * The .debs of some sets, each with the bytes that the lock names: apt is told to trust the archive that is made of
- * them. A damaged one is fetched again. Throws as {@link fetchDebs}.
- */
-export async function lockedDebs(lock: Lock, sets: string[], run: FetchRun): Promise<Record<string, Deb[]>> {
-  await fetchUnless(lock, sets, run, async (item) => !!(await run.store.verified(item.sha256, item.size)))
-  const deb = (item: LockedPackage): Deb => ({ item, path: run.store.objectPath(item.sha256) })
-  return Object.fromEntries(sets.map((set) => [set, lockedSet(lock, set).map(deb)]))
-}
-
-async function fetchUnless(
-  lock: Lock,
-  sets: string[],
-  run: FetchRun,
-  stored: (item: LockedPackage) => Promise<boolean>,
-): Promise<void> {
-  const all = new Map(sets.flatMap((set) => lockedSet(lock, set)).map((item) => [item.sha256, item]))
-  const missing: LockedPackage[] = []
-  for (const item of all.values()) if (!(await stored(item))) missing.push(item)
-  if (missing.length > 0) await fetchMissing(lock, missing, run)
-}
-
-async function fetchMissing(lock: Lock, missing: LockedPackage[], run: FetchRun): Promise<void> {
-  const started = Date.now()
-  const stage = 'fetch'
-  const total = missing.reduce((sum, item) => sum + item.size, 0)
-  run.progress({ kind: 'start', stage, title: `fetch ${missing.length} packages` })
-  const scratch = await run.store.scratch(stage)
-  try {
-    const sources = Object.values(lock.sources).flat()
-    const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
-    await fetchPackages(missing, sources, scratch, onFetched, run.signal)
-    for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
-  } finally {
-    await removeScratch(scratch)
-  }
-  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
 }

@@ -39,13 +39,15 @@ export type ManifestGuest = Pick<
   'name' | 'uuid' | 'firmware' | 'changes' | 'autostart' | 'cpus' | 'memory' | 'ports' | 'ready'
 > & { base: Sha256 }
 
-/** `NAME.manifest.json`, beside the image. */
+/** `NAME.manifest.json`, beside the image. Its schema: `schemas/manifest.schema.json`. */
 export interface Manifest extends StickManifest {
   image: { file: string; size: Bytes; smallestStick: Bytes }
   layout: Layout
   payloads: Record<string, ManifestPayload>
   /** dpkg's own list of each root. */
   packages: { host: ManifestPackage[]; guests: Record<string, ManifestPackage[]> }
+  /** The packages of the tools that made the bytes; empty where they were the builder's own. */
+  tools: ManifestPackage[]
   /** Key of the whole build: equal keys mean equal images. */
   key: Sha256
 }

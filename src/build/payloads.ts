@@ -19,8 +19,8 @@ import { hostEntries, packHostRoot } from '../host/root.js'
 import { libraryIndex } from '../plan/plan.js'
 import { LOADING_PREFIX } from '../plan/report.js'
 import { hasSecrets } from '../plan/secrets.js'
-import type { GuestPlan, Lock } from '../plan/types.js'
-import { fetchDebs, lockedDebs } from './lock.js'
+import type { GuestPlan } from '../plan/types.js'
+import { type DebSource, fetchDebs, lockedDebs } from './fetch.js'
 import type { ManifestPayload, StickManifest } from './manifest.js'
 import type { Prepared } from './prepare.js'
 import { type Done, runStage, type Stage, type StageRun } from './stage.js'
@@ -52,11 +52,10 @@ interface Making extends Prepared {
 
 /** Takes every payload from the store, or makes it there. */
 export async function makePayloads(prepared: Prepared, run: StageRun): Promise<Payloads> {
-  const { plan, lock } = prepared
-  const sets = ['tools.pack', 'host', ...plan.guests.filter(isDebian).map(({ name }) => `guest.${name}`)]
-  await fetchDebs(lock, sets, run)
+  // A lock that answers the profile has no other sets than the build needs.
+  await fetchDebs(prepared, Object.keys(prepared.lock.sets), run)
   const key = prepared.stages.loader.inputs['tools'] as string
-  const tools = await toolsTree(run, 'tools', key, () => debsOf(lock, 'tools.pack', run))
+  const tools = await toolsTree(run, 'tools', key, () => debsOf(prepared, 'tools.pack', run))
   const making: Making = { ...prepared, run, tools, readable: [run.store.folder] }
   const { host, disks } = await makeHostAndGuests(making)
   const library = await makeLibrary(making, disks)
@@ -66,12 +65,8 @@ export async function makePayloads(prepared: Prepared, run: StageRun): Promise<P
   return { host, disks, library, loader, esp, stick }
 }
 
-function isDebian(guest: GuestPlan): boolean {
-  return guest.source.kind === 'debian'
-}
-
-async function debsOf(lock: Lock, set: string, run: StageRun): Promise<Deb[]> {
-  return (await lockedDebs(lock, [set], run))[set] as Deb[]
+async function debsOf(source: DebSource, set: string, run: StageRun): Promise<Deb[]> {
+  return (await lockedDebs(source, [set], run))[set] as Deb[]
 }
 
 /** The host and every guest, side by side; the first failure ends the others. */
@@ -102,14 +97,14 @@ async function makeHostAndGuests(making: Making): Promise<{ host: Done; disks: R
 }
 
 function makeTree(making: Making, stage: Stage, set: string): Promise<Done> {
-  const { plan, lock, run, tools } = making
+  const { plan, run, tools } = making
   return runStage(run, stage, async (scratch, note) => {
     const guest = plan.guests.find(({ name }) => `guest.${name}` === set)?.source
     const asked = guest?.kind === 'debian' ? guest : plan.host
     const request = {
       suite: asked.suite,
       packages: asked.packages,
-      debs: await debsOf(lock, set, run),
+      debs: await debsOf(making, set, run),
       variant: set === 'host' ? ('essential' as const) : ('apt' as const),
       excludes: set === 'host' ? HOST_EXCLUDES : [],
       epoch: plan.epoch,

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
 import { systemTools } from '../base/tool.js'
-import { digestEntries, plannedEntries } from '../debian/files.js'
+import { digestEntries, plannedEntries, type TarEntry } from '../debian/files.js'
 import { packageFile } from '../debian/namespace.js'
 import { guestEntries } from '../guests/debian.js'
 import { imageVirtualSize } from '../guests/image.js'
@@ -18,19 +18,20 @@ import type { Lock, Plan } from '../plan/types.js'
 import type { Profile } from '../profile/profile.gen.js'
 import { readSecret } from '../profile/secrets.js'
 import { validateProfile } from '../profile/validate.js'
-import { answers, type LockRequest, makeLock, readLock, setDigest, writeLock } from './lock.js'
+import type { Meanings } from './explain.js'
+import { archivesOf } from './fetch.js'
+import { lockedSet, setDigest } from './lock.js'
 import type { StageRun } from './stage.js'
-import { planStages, type Stages } from './stages.js'
+import { type InputDigests, planStages, type Stages } from './stages.js'
+import { type LockQuestion, type LockUse, lockPath, takeLock } from './take-lock.js'
 import { usesSystemTools } from './tools.js'
 import { version } from './version.js'
 
-export interface PrepareRequest {
+export interface PrepareRequest extends LockUse {
   /** Path of the profile. */
   profile: string
   /** Path of the lock; beside the profile unless told. */
   lock?: string
-  /** Make the lock anew. */
-  update?: boolean
 }
 
 export interface Prepared {
@@ -39,10 +40,14 @@ export interface Prepared {
   /** For the host's root alone: nothing that is printed or published is made of them but a stretched digest. */
   secrets: Secrets
   lock: Lock
+  /** Where locked packages are looked for that the store lacks. */
+  archives: string[]
   lockFile: string
   /** True when the lock was made now, and written. */
   lockMade: boolean
   stages: Stages
+  /** What digests among the stages' inputs stand for. */
+  meanings: Meanings
   /** Version of Keyvisor, for the manifest. */
   builder: string
   warnings: Problem[]
@@ -58,43 +63,20 @@ const PROGRAM = ['src/debian/tree.sh', 'src/host/root.sh', 'src/host/customize.s
 export async function prepare(request: PrepareRequest, run: StageRun): Promise<Prepared> {
   const { profile, warnings } = await validProfile(request.profile)
   const folder = dirname(resolve(request.profile))
-  const lockRequest = lockRequestOf(profile, folder)
-  const path = request.lock ?? lockPath(request.profile)
-  const found = request.update ? undefined : await readLock(path)
-  const kept = found && answers(found, lockRequest) ? found : undefined
-  const lock = kept ?? (await makeNewLock(path, lockRequest, found !== undefined, run))
+  const question = lockQuestion(request, profile)
+  const { lock, made } = await takeLock(question, request, run)
   const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
   const secrets = await readSecrets(profile, folder)
-  const stages = planStages(plan, lock, await inputDigests(plan, secrets, lock, builder))
-  return { profile, plan, secrets, lock, lockFile: path, lockMade: !kept, stages, builder, warnings }
+  const { digests, meanings } = await inputDigests(plan, secrets, lock, builder)
+  const stages = planStages(plan, lock, digests)
+  const archives = archivesOf(lock, profile.host)
+  const pinned = { lock, archives, lockFile: question.path, lockMade: made }
+  return { profile, plan, secrets, ...pinned, stages, meanings, builder, warnings }
 }
 
-/** `demo.yaml` has its lock in `demo.lock.json`. */
-export function lockPath(profile: string): string {
-  return `${profile.replace(/\.(ya?ml|json)$/, '')}.lock.json`
-}
-
-/** Also where the lock that is there does not answer this profile: cargo's habit. */
-async function makeNewLock(
-  path: string,
-  request: LockRequest,
-  isOutdated: boolean,
-  run: StageRun,
-): Promise<Lock> {
-  const started = Date.now()
-  const stage = 'lock'
-  const title = isOutdated
-    ? `choose package versions anew, since ${path} is for other packages or images`
-    : `choose package versions, for ${path}`
-  run.progress({ kind: 'start', stage, title })
-  const lock = await makeLock(request, run.store, run.signal)
-  await writeLock(path, lock)
-  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
-  return lock
-}
-
-async function validProfile(path: string): Promise<{ profile: Profile; warnings: Problem[] }> {
+/** Validates a profile. Throws `invalid-profile` with all problems. */
+export async function validProfile(path: string): Promise<{ profile: Profile; warnings: Problem[] }> {
   const { loaded, problems } = await validateProfile(path, { files: true })
   const errors = problems.filter((problem) => problem.severity === 'error')
   if (errors.length > 0 || !loaded) {
@@ -104,15 +86,16 @@ async function validProfile(path: string): Promise<{ profile: Profile; warnings:
   return { profile: loaded.profile, warnings: problems }
 }
 
-function lockRequestOf(profile: Profile, folder: string): LockRequest {
+/** What the lock of a valid profile has to answer. */
+export function lockQuestion(request: { profile: string; lock?: string }, profile: Profile): LockQuestion {
+  const folder = dirname(resolve(request.profile))
   const images = (profile.guests ?? []).flatMap(({ name, source }) =>
     'image' in source ? [[name, resolve(folder, source.image)] as const] : [],
   )
-  return {
-    packages: packageRequests(profile),
-    images: Object.fromEntries(images),
-    mirror: profile.host?.mirror,
-  }
+  const path = request.lock ?? lockPath(request.profile)
+  const packages = packageRequests(profile)
+  const asked = { packages, images: Object.fromEntries(images), mirror: profile.host?.mirror }
+  return { profile: request.profile, path, request: asked }
 }
 
 async function readProfileFiles(profile: Profile, folder: string): Promise<ProfileFiles> {
@@ -139,25 +122,51 @@ async function readSecrets(profile: Profile, folder: string): Promise<Secrets> {
   }
 }
 
-async function inputDigests(plan: Plan, secrets: Secrets, lock: Lock, version: string) {
+async function inputDigests(
+  plan: Plan,
+  secrets: Secrets,
+  lock: Lock,
+  version: string,
+): Promise<{ digests: InputDigests; meanings: Meanings }> {
+  const meanings = packageMeanings(lock)
+  const digestOf = async (entries: TarEntry[]) => {
+    const { all, each } = await digestEntries(entries)
+    meanings[all] = each
+    return all
+  }
   const program: Record<string, Sha256> = {}
-  for (const path of PROGRAM) program[path] = (await sha256File(packageFile(path))).sha256
+  for (const path of PROGRAM) {
+    const { sha256 } = await sha256File(packageFile(path))
+    program[path] = sha256
+    meanings[sha256] = { [path]: sha256 }
+  }
   const guests: Record<string, Sha256> = {}
   for (const guest of plan.guests) {
     const { name, source } = guest
     if (source.kind !== 'debian') continue
-    guests[name] = await digestEntries([...guestEntries(guest, source), ...plannedEntries(source.files)])
+    guests[name] = await digestOf([...guestEntries(guest, source), ...plannedEntries(source.files)])
   }
   const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
-  return {
+  const digests = {
     program,
     version,
-    hostEntries: await digestEntries(host),
+    hostEntries: await digestOf(host),
     guestEntries: guests,
     secrets: secretsDigest(secrets, plan.name),
     mmdebstrap: await mmdebstrapVersion(),
     tools: usesSystemTools() ? 'system' : setDigest(lock, 'tools.pack'),
   }
+  return { digests, meanings }
+}
+
+/** The versions that each set of the lock stands for. */
+function packageMeanings(lock: Lock): Meanings {
+  return Object.fromEntries(
+    Object.keys(lock.sets).map((set) => [
+      setDigest(lock, set),
+      Object.fromEntries(lockedSet(lock, set).map(({ name, version }) => [name, version])),
+    ]),
+  )
 }
 
 async function mmdebstrapVersion(): Promise<string> {

@@ -95,7 +95,8 @@ async function diskNeed(guest: GuestPlan): Promise<Need> {
     : { scratch: TREE.guest.scratch * 2, result: TREE.guest.result }
 }
 
-async function checkFree(folder: string, need: Bytes, what: string, hint: string): Promise<void> {
+/** Throws `no-space` where a folder's file system has less. */
+export async function checkFree(folder: string, need: Bytes, what: string, hint: string): Promise<void> {
   const { bavail, bsize } = await statfs(folder)
   const free = bavail * bsize
   if (free >= need) return

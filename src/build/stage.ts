@@ -5,6 +5,7 @@
  * one's key among its inputs: builds are deterministic, so equal keys mean equal bytes.
  */
 import { canonicalJson, type Json, type Sha256, sha256 } from '../base/digests.js'
+import { onDisk } from '../base/disk-errors.js'
 import type { Progress } from '../base/progress.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { StageRecord, Store, StoredObject } from './store.js'
@@ -46,6 +47,8 @@ export interface StageRun {
   store: Store
   progress: Progress
   signal?: AbortSignal
+  /** Nothing comes from the network: what the store lacks is an error. */
+  offline?: boolean
 }
 
 /** Takes the stage's result from the store, or makes it there. */
@@ -59,7 +62,8 @@ export async function runStage(
   run.progress({ kind: 'start', stage: name, title })
   const record = await run.store.readRecord(key)
   const kept = record && (await storedResult(run.store, record))
-  const done = kept ?? (await makeResult(run, name, key, make))
+  if (kept) await run.store.touchRecord(key)
+  const done = kept ?? (await onDisk(title, () => makeResult(run, name, key, make)))
   run.progress({
     kind: 'end',
     stage: name,
@@ -80,6 +84,13 @@ async function storedResult(store: Store, record: StageRecord): Promise<Done | u
   return { objects, facts: record.facts }
 }
 
+/** Records are read wherever the store was moved to. */
+function withoutPaths(objects: Record<string, StoredObject>): StageRecord['objects'] {
+  return Object.fromEntries(
+    Object.entries(objects).map(([name, { sha256, size }]) => [name, { sha256, size }]),
+  )
+}
+
 async function makeResult(
   run: StageRun,
   name: string,
@@ -93,7 +104,7 @@ async function makeResult(
     for (const [file, path] of Object.entries(made.files)) {
       objects[file] = await run.store.add(path, undefined, made.isPrivate)
     }
-    await run.store.writeRecord(key, { objects, facts: made.facts })
+    await run.store.writeRecord(key, { stage: name, objects: withoutPaths(objects), facts: made.facts })
     return { objects, facts: made.facts }
   } finally {
     await removeScratch(scratch)

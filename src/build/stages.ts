@@ -105,7 +105,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     dataMinimum: plan.stick.dataMinimum,
     name: plan.name,
   })
-  const image = stage('image', 1, 'assemble the image', {
+  const image = stage('image', 2, 'assemble the image', {
     esp: esp.key,
     root: hostRoot.key,
     library: library.key,

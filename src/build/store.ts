@@ -4,11 +4,15 @@
  *     objects/ab/abcd…   finished bytes, named by their SHA-256, never changed
  *     records/KEY.json   which objects a stage with that key made
  *     trees/KEY/         unpacked tools trees
- *     tmp/               scratch of running builds
+ *     tmp/               scratch and leases of running builds
  *
  * A thing is written in `tmp/`, fsynced, and renamed to its final name: a build that is killed at any point
  * leaves nothing half-written under one. Two builds that make the same object rename the same bytes.
- * Left out: pruning by size.
+ *
+ * When a thing was used last is its mtime. A lease is an empty file that says since when somebody is at work: what was
+ * used since the oldest one is in use, and `prune.ts` leaves it alone. mtimes show through the hard links of
+ * {@link Store.linkObject}: who packs what is linked must not keep times (mke2fs cuts them to SOURCE_DATE_EPOCH).
+ * Left out: what is in a store (`contents.ts`), pruning it (`prune.ts`), checking all of it (`verify.ts`).
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -19,17 +23,18 @@ import {
   open,
   readdir,
   readFile,
-  readlink,
   rename,
   rm,
   stat,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { type Json, type Sha256, sha256File } from '../base/digests.js'
-import { KeyvisorError } from '../base/errors.js'
-import type { Bytes } from '../base/units.js'
+import { isSha256, type Json, type Sha256, sha256File } from '../base/digests.js'
+import { EXIT, KeyvisorError } from '../base/errors.js'
+import { type Bytes, parseBytes } from '../base/units.js'
+import { isStale, ownName } from './owner.js'
 
 /** A finished file in the store. */
 export interface StoredObject {
@@ -40,17 +45,28 @@ export interface StoredObject {
 
 /** What a stage left behind: its objects by name, and facts about them that later stages read. */
 export interface StageRecord {
+  /** Name of the stage, for people who look into the store. */
+  stage: string
   objects: Record<string, { sha256: Sha256; size: Bytes }>
   facts: Record<string, Json>
 }
-
-/** Scratch of another pid namespace (a container that shares the store) is stale after a day. */
-const FOREIGN_SCRATCH_SECONDS = 24 * 3600
 
 /** Where the store is: `$KEYVISOR_STORE`, else the user's cache folder (XDG Base Directory Specification). */
 export function storeFolder(env: NodeJS.ProcessEnv = process.env): string {
   if (env['KEYVISOR_STORE']) return env['KEYVISOR_STORE']
   return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'keyvisor')
+}
+
+/** What the user lets the store take on the disk after a build: `$KEYVISOR_STORE_LIMIT`; undefined for no limit. */
+export function storeLimit(env: NodeJS.ProcessEnv = process.env): Bytes | undefined {
+  const text = env['KEYVISOR_STORE_LIMIT']
+  if (!text) return undefined
+  const limit = parseBytes(text)
+  if (limit !== undefined) return limit
+  throw new KeyvisorError('bad-store-limit', `KEYVISOR_STORE_LIMIT is "${text}", which is no size`, {
+    hint: 'set it to a size such as 20GiB, or unset it',
+    exitCode: EXIT.usage,
+  })
 }
 
 export class Store {
@@ -96,7 +112,9 @@ export class Store {
     const path = this.objectPath(sha256)
     if (!existsSync(path)) return undefined
     const found = await sha256File(path).catch(() => undefined)
-    if (found?.sha256 === sha256 && found.size === size) return { path, sha256, size }
+    if (found?.sha256 === sha256 && found.size === size) {
+      return (await touch(path)) ? { path, sha256, size } : undefined
+    }
     await rm(path, { force: true })
     return undefined
   }
@@ -114,6 +132,8 @@ export class Store {
     await mkdir(dirname(path), { recursive: true })
     await sync(file)
     await chmod(file, isPrivate ? 0o400 : 0o444)
+    // Downloaded files have the archive's times.
+    await touch(file)
     await rename(file, path)
     await sync(dirname(path))
     return { path, sha256, size }
@@ -127,17 +147,17 @@ export class Store {
   async readRecord(key: Sha256): Promise<StageRecord | undefined> {
     const text = await readFile(this.recordPath(key), 'utf8').catch(() => undefined)
     if (text === undefined) return undefined
-    try {
-      const record = JSON.parse(text) as Partial<StageRecord> | null
-      return record?.objects && record.facts ? (record as StageRecord) : undefined
-    } catch {
-      return undefined
-    }
+    return parseRecord(text)
   }
 
   async writeRecord(key: Sha256, record: StageRecord): Promise<void> {
     const text = `${JSON.stringify(record, null, 1)}\n`
     await replaceFile(this.recordPath(key), text, await this.scratchPath('record'))
+  }
+
+  /** Says that a record's result was used. */
+  async touchRecord(key: Sha256): Promise<void> {
+    await touch(this.recordPath(key))
   }
 
   treePath(key: Sha256): string {
@@ -152,28 +172,70 @@ export class Store {
   }
 
   /** A name of its own in `tmp/`, which says whose it is. */
-  private async scratchPath(name: string): Promise<string> {
-    const owner = `${await pidNamespace()}-${process.pid}`
-    return join(this.folder, 'tmp', `${owner}-${name}-${randomBytes(4).toString('hex')}`)
+  async scratchPath(name: string): Promise<string> {
+    return join(this.folder, 'tmp', await ownName(name))
   }
 
   /** Scratch folders and files that killed builds left behind. */
   async staleScratch(): Promise<string[]> {
-    const here = await pidNamespace()
     const stale: string[] = []
-    for (const name of await readdir(join(this.folder, 'tmp'))) {
-      const path = join(this.folder, 'tmp', name)
-      const [namespace, pid] = name.split('-')
-      const gone =
-        namespace === here ? !existsSync(`/proc/${pid}`) : await olderThan(path, FOREIGN_SCRATCH_SECONDS)
-      if (gone) stale.push(path)
-    }
+    for (const path of await this.inScratch()) if (await isStale(path)) stale.push(path)
     return stale
   }
 
-  private recordPath(key: Sha256): string {
+  /** Does some work under a lease: nothing that it uses is pruned meanwhile. One that a killed build left is stale. */
+  async leased<T>(work: () => Promise<T>): Promise<T> {
+    const lease = await this.scratchPath(LEASE)
+    await writeFile(lease, '')
+    try {
+      return await work()
+    } finally {
+      await rm(lease, { force: true })
+    }
+  }
+
+  /** Since when somebody is at work with this store: milliseconds since 1970, Infinity where nobody is. */
+  async leasedSince(): Promise<number> {
+    let oldest = Number.POSITIVE_INFINITY
+    for (const path of await this.inScratch()) {
+      if (!path.includes(`-${LEASE}-`) || (await isStale(path))) continue
+      const found = await stat(path).catch(() => undefined)
+      if (found) oldest = Math.min(oldest, found.mtimeMs)
+    }
+    return oldest
+  }
+
+  recordPath(key: Sha256): string {
     return join(this.folder, 'records', `${key}.json`)
   }
+
+  private async inScratch(): Promise<string[]> {
+    const folder = join(this.folder, 'tmp')
+    return (await readdir(folder)).map((name) => join(folder, name))
+  }
+}
+
+const LEASE = 'lease'
+
+/** Undefined when it is damaged: then its stage runs again. */
+function parseRecord(text: string): StageRecord | undefined {
+  try {
+    const { stage = '', objects, facts } = JSON.parse(text) as Partial<StageRecord>
+    if (!objects || !facts) return undefined
+    const whole = Object.values(objects).every(({ sha256, size }) => isSha256(sha256) && size >= 0)
+    return whole ? { stage, objects, facts } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Sets a thing's last use to now. False when it is gone; one that belongs to somebody else keeps its time. */
+export async function touch(path: string): Promise<boolean> {
+  const now = new Date()
+  return utimes(path, now, now).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  )
 }
 
 /** Writes a whole file under its final name in one step, durably. `temporary` is on the same file system. */
@@ -200,14 +262,4 @@ export async function sync(path: string): Promise<void> {
   } finally {
     await file.close()
   }
-}
-
-async function olderThan(path: string, seconds: number): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined)
-  return found !== undefined && (Date.now() - found.mtimeMs) / 1000 > seconds
-}
-
-/** Number of our pid namespace: a pid means nothing outside it (pid_namespaces(7)). */
-async function pidNamespace(): Promise<string> {
-  return /\d+/.exec(await readlink('/proc/self/ns/pid'))?.[0] ?? '0'
 }

@@ -6,19 +6,21 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import { onDisk } from '../base/disk-errors.js'
 import { systemTools, type ToolRunner, treeTools, which } from '../base/tool.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import { unpackToolsTree } from '../debian/tree.js'
 import type { StageRun } from './stage.js'
-import { storeFolder } from './store.js'
+import { storeFolder, touch } from './store.js'
+import { isSealed, sealTree, treeDigestFile } from './tree-digest.js'
 
 /** True when the user asked for the machine's own programs. */
 export function usesSystemTools(env: NodeJS.ProcessEnv = process.env): boolean {
   return env['KEYVISOR_TOOLS'] === 'system'
 }
 
-/** The runner for a tree of these packages, made in the store where it is not there yet. */
+/** The runner for a tree of these packages, made in the store where it is not there yet, or is damaged. */
 export async function toolsTree(
   run: StageRun,
   name: string,
@@ -27,7 +29,12 @@ export async function toolsTree(
 ): Promise<ToolRunner> {
   if (usesSystemTools()) return endedWith(systemTools, run)
   const tree = run.store.treePath(key)
-  if (!existsSync(tree)) await makeTree(run, name, tree, await debs())
+  const whole = existsSync(tree) && (await isSealed(tree)) && (await touch(treeDigestFile(tree)))
+  if (!whole) {
+    const packages = await debs()
+    const title = `unpack ${packages.length} packages of tools`
+    await onDisk(title, () => makeTree(run, name, title, tree, packages))
+  }
   return endedWith(treeTools(tree), run)
 }
 
@@ -37,14 +44,24 @@ function endedWith(tools: ToolRunner, { signal }: StageRun): ToolRunner {
   return { argv: (call) => tools.argv(call), run: (call) => tools.run({ signal, ...call }) }
 }
 
-async function makeTree(run: StageRun, name: string, tree: string, debs: Deb[]): Promise<void> {
+async function makeTree(
+  run: StageRun,
+  name: string,
+  title: string,
+  tree: string,
+  debs: Deb[],
+): Promise<void> {
   const started = Date.now()
-  run.progress({ kind: 'start', stage: name, title: `unpack ${debs.length} packages of tools` })
+  run.progress({ kind: 'start', stage: name, title })
   const scratch = await run.store.scratch(name)
   try {
-    await unpackToolsTree(debs, join(scratch, 'tree'), run.signal)
+    const made = join(scratch, 'tree')
+    await unpackToolsTree(debs, made, run.signal)
+    await sealTree(made)
+    // A damaged one that stands in the way goes with the scratch.
+    if (existsSync(tree) && !(await isSealed(tree))) await rename(tree, join(scratch, 'damaged'))
     // A build that made the same tree in the meantime has made the same files.
-    await rename(join(scratch, 'tree'), tree).catch((error) => {
+    await rename(made, tree).catch((error) => {
       if (!existsSync(tree)) throw error
     })
   } finally {
@@ -62,10 +79,28 @@ const INSPECTION_TOOL = 'mtype'
  */
 export function inspectionTools(): ToolRunner {
   if (usesSystemTools() || which(INSPECTION_TOOL)) return systemTools
+  return treeWith([INSPECTION_TOOL]) ?? systemTools
+}
+
+/** What two images are compared with. */
+const DIFF_TOOLS = [INSPECTION_TOOL, 'unsquashfs', 'debugfs', 'prlimit']
+
+/**
+ * The runner for comparing images, as {@link inspectionTools}, but the tree first: unpackers have more to fear from a
+ * hostile image, and there they see nothing else.
+ */
+export function diffTools(): ToolRunner {
+  return (usesSystemTools() ? undefined : treeWith(DIFF_TOOLS)) ?? systemTools
+}
+
+/** A tree of the store that has these programs. */
+function treeWith(programs: readonly string[]): ToolRunner | undefined {
   const trees = join(storeFolder(), 'trees')
   const names = existsSync(trees) ? readdirSync(trees) : []
+  const has = (tree: string, program: string) =>
+    ['usr/bin', 'usr/sbin'].some((folder) => existsSync(join(tree, folder, program)))
   const tree = names
     .map((name) => join(trees, name))
-    .find((path) => existsSync(join(path, 'usr/bin', INSPECTION_TOOL)))
-  return tree === undefined ? systemTools : treeTools(tree)
+    .find((path) => programs.every((program) => has(path, program)))
+  return tree === undefined ? undefined : treeTools(tree)
 }

@@ -1,12 +1,18 @@
 /**
  * What `build` says at its end. Pure.
  */
+import { basename } from 'node:path'
 import { type BuildResult, type Bytes, formatBytes } from '../index.js'
 
 export interface Built
-  extends Pick<BuildResult, 'manifestFile' | 'lockFile' | 'lockMade' | 'unchanged' | 'manifest'> {
+  extends Pick<
+    BuildResult,
+    'manifestFile' | 'lockFile' | 'lockMade' | 'unchanged' | 'manifest' | 'artifacts'
+  > {
   size: Bytes
   allocated: Bytes
+  /** SHA-256 of the image, where a second build gave the same; else null. */
+  checked: string | null
   /** The image's path as the user would write it. */
   shown: string
   /** How the user calls Keyvisor. */
@@ -20,6 +26,8 @@ export function buildText({
   manifest,
   size,
   allocated,
+  checked,
+  artifacts,
   shown,
   program,
 }: Built): string {
@@ -31,6 +39,8 @@ export function buildText({
     `  stick     ${formatBytes(image.smallestStick)} or larger`,
     `  guests    ${guests.map(({ name }) => name).join(', ') || 'none'}`,
     `  manifest  ${manifestShown}`,
+    ...(checked ? [`  checked   a second build gave the same bytes, SHA-256 ${checked}`] : []),
+    ...artifactLines(artifacts),
     ...(lockMade ? [`  lock      ${lockFile}: keep it, and the next build has the same packages`] : []),
     '',
     'next:',
@@ -39,6 +49,16 @@ export function buildText({
     `  sudo dd if=${word(shown)} of=/dev/sdX bs=4M conv=fsync status=progress`,
     '      write it to a stick: "lsblk" shows which; everything on /dev/sdX is lost',
   ].join('\n')
+}
+
+/** The image and its manifest, which come first, have lines of their own. */
+function artifactLines(artifacts: Built['artifacts']): string[] {
+  return artifacts
+    .slice(2)
+    .map(
+      ({ path, size }, index) =>
+        `  ${index === 0 ? 'beside it' : '         '} ${basename(path)}, ${formatBytes(size)}`,
+    )
 }
 
 /** As a shell takes it. */

@@ -12,15 +12,18 @@ import { EXIT, version } from '../index.js'
 import { exitCodeOf, showError } from './errors.js'
 import { openTerminal, type Terminal } from './terminal.js'
 import * as build from './verbs/build.js'
+import * as diff from './verbs/diff.js'
 import * as init from './verbs/init.js'
 import * as inspect from './verbs/inspect.js'
+import * as lock from './verbs/lock.js'
 import * as plan from './verbs/plan.js'
 import * as run from './verbs/run.js'
+import * as store from './verbs/store.js'
 import * as test from './verbs/test.js'
 import * as validate from './verbs/validate.js'
 
 /** In the order in which a newcomer needs them. */
-const VERBS = [init, validate, plan, build, inspect, run, test]
+const VERBS = [init, validate, plan, build, lock, inspect, run, test, diff, store]
 
 const HELP = `
 A first stick, in four steps:

@@ -21,7 +21,7 @@ export function addPcOptions(command: Command): Command {
     .addOption(firmware.choices(['bios', 'uefi', 'secureboot']).default('bios'))
     .addOption(sizeOption('--memory <size>', 'memory of the PC').default(parseBytes('3GiB'), '3GiB'))
     .addOption(
-      new Option('--cpus <n>', 'CPUs of the PC (default: 2; 1 where it is emulated)').argParser(parseCpus),
+      new Option('--cpus <n>', 'CPUs of the PC (default: 2; 1 where it is emulated)').argParser(parseCount),
     )
     .addOption(sizeOption('--stick-size <size>', 'size of the stick (default: 8GiB, or more where needed)'))
     .option('--no-virtualization', 'a PC without VT-x or SVM: the guests on the stick are emulated')
@@ -35,8 +35,9 @@ function sizeOption(flags: string, description: string): Option {
   })
 }
 
-function parseCpus(text: string): number {
-  const cpus = Number(text)
-  if (/^[0-9]+$/.test(text) && cpus >= 1 && cpus <= MOST_CPUS) return cpus
+/** A number of CPUs, or of PCs at a time. */
+export function parseCount(text: string): number {
+  const count = Number(text)
+  if (/^[0-9]+$/.test(text) && count >= 1 && count <= MOST_CPUS) return count
   throw new InvalidArgumentError(`Give a number from 1 to ${MOST_CPUS}.`)
 }

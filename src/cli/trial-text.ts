@@ -52,25 +52,32 @@ export function trialText({ pc, links, ssh }: Pick<Trial, 'pc' | 'links' | 'ssh'
 
 /** The verdict, and what helps where it is a bad one: what failed, the last serial lines, the last picture. */
 export function proofText(proof: Proof): string {
-  const { passed, checks, firmware, accelerator, seconds, report } = proof
-  const how = `${firmware}, ${ACCELERATOR[accelerator]}, ${formatSeconds(seconds)}`
-  const verdict = passed ? `passed (${how})` : `FAILED (${how})`
-  const sorted = [...checks.filter((check) => check.passed), ...checks.filter((check) => !check.passed)]
+  const { passed, report } = proof
   const saved = report ? ['', `the whole report is in ${report}: begin with report.html`] : []
-  return [verdict, ...sorted.map(checkText), ...saved, ...(passed ? [] : failureText(proof))].join('\n')
+  return [verdictText(proof), ...saved, ...(passed ? [] : ['', failureText(proof)])].join('\n')
+}
+
+/** The verdict and all checks, those that failed last. */
+export function verdictText({ passed, checks, firmware, accelerator, seconds }: Proof): string {
+  const how = `${firmware}, ${ACCELERATOR[accelerator]}, ${formatSeconds(seconds)}`
+  const sorted = [...checks.filter((check) => check.passed), ...checks.filter((check) => !check.passed)]
+  return [`${passed ? 'passed' : 'FAILED'} (${how})`, ...sorted.map(checkText)].join('\n')
 }
 
 function checkText({ name, passed, detail }: Check): string {
   return `  ${passed ? 'ok     ' : 'FAILED '} ${name}: ${detail}`
 }
 
-function failureText({ checks, serialTail, screens, report }: Proof): string[] {
+/** What helps to understand a failure. */
+export function failureText({ checks, serialTail, screens, report }: Proof): string {
   const failed = checks.filter((check) => !check.passed).map(({ name }) => name)
   const last = screens.at(-1)
   return [
-    ...['', `what failed: ${failed.join(', ')}`, 'the last lines of its serial console:'],
-    ...serialTail.map((line) => `  | ${line}`),
+    `what failed: ${failed.join(', ')}`,
+    ...(serialTail.length > 0
+      ? ['the last lines of its serial console:', ...serialTail.map((line) => `  | ${line}`)]
+      : ['its serial console said nothing']),
     last ? `the last picture of its screen: ${report}/${last.file}` : 'there is no picture of its screen',
     ...(report ? [] : ['run it again with --report DIR for pictures and the whole log']),
-  ]
+  ].join('\n')
 }

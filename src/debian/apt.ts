@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { diskError } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
 import type { LockedPackage, PackageRequest } from '../plan/types.js'
@@ -220,26 +221,32 @@ function withoutNoise(stanza: string): string {
 }
 
 /**
- * Fetches packages into `folder`, each as `SHA256.deb`; apt checks the digests. A package that no source has is an
- * error that lists all of them (`package-gone`).
+ * Fetches packages into `folder`, each as `SHA256.deb`, from the first archive that has it; apt checks the digests. A
+ * package that none has is an error that lists all of them (`package-gone`).
+ *
+ * @param archives addresses, in the order in which they are asked
  */
 export async function fetchPackages(
   packages: LockedPackage[],
-  lines: readonly string[],
+  archives: readonly string[],
   folder: string,
   onFetched: (bytes: number) => void,
   signal?: AbortSignal,
 ): Promise<void> {
   let missing = packages
-  for (const uri of new Set(parseSources(lines).map((source) => source.uri))) {
+  for (const uri of archives) {
     if (missing.length > 0) await fetchFrom(uri, missing, folder, onFetched, signal)
     missing = missing.filter((item) => !existsSync(debPath(folder, item)))
   }
   if (missing.length === 0) return
-  const names = missing.map((item) => `${item.name} ${item.version}`).join(', ')
-  throw new KeyvisorError('package-gone', `no source has these locked packages: ${names}`, {
-    hint: 'check the network, or renew the lock with --update',
+  throw new KeyvisorError('package-gone', `no archive has these locked packages: ${packageNames(missing)}`, {
+    hint: 'check the network, name an archive that still has them in host.snapshots, or renew the lock with --update',
   })
+}
+
+/** As errors list them: `vim 2:9.1, zstd 1.5`. */
+export function packageNames(packages: readonly LockedPackage[]): string {
+  return packages.map(({ name, version }) => `${name} ${version}`).join(', ')
 }
 
 export function debPath(folder: string, item: LockedPackage): string {
@@ -268,7 +275,7 @@ async function fetchFrom(
       ]).catch(
         // The caller looks at which files came; another source may have the rest.
         (error: KeyvisorError) => {
-          if (error.code !== 'tool-failed') throw error
+          if (error.code !== 'tool-failed' || diskError(error, 'fetch packages')) throw error
         },
       )
     }

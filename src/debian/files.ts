@@ -41,15 +41,30 @@ export function plannedEntries(files: readonly PlannedFile[]): TarEntry[] {
   return files.map(({ source, target, mode, owner }) => ({ target, mode, owner, from: { file: source } }))
 }
 
-/** A digest of what {@link writeTar} would write: a part of the keys of what is made from it. */
-export async function digestEntries(entries: TarEntry[]): Promise<Sha256> {
+/** Digests of what {@link writeTar} would write. */
+export interface EntryDigests {
+  /** Of all of it: a part of the keys of what is made from it. */
+  all: Sha256
+  /** Of each entry, its mode and owner included, by target. */
+  each: Record<string, Sha256>
+}
+
+export async function digestEntries(entries: TarEntry[]): Promise<EntryDigests> {
   const lines = await Promise.all(
     entries.map(async ({ from, ...entry }) => {
       const content = 'file' in from ? (await sha256File(from.file)).sha256 : canonicalJson(from)
-      return canonicalJson({ ...entry, content })
+      return [entry.target, canonicalJson({ ...entry, content })] as const
     }),
   )
-  return sha256(lines.sort().join('\n'))
+  return {
+    all: sha256(
+      lines
+        .map(([, line]) => line)
+        .sort()
+        .join('\n'),
+    ),
+    each: Object.fromEntries(lines.map(([target, line]) => [target, sha256(line)])),
+  }
 }
 
 /** Writes the tar and returns its digest. Entries of one target: the later wins, as in tar itself. */

@@ -8,6 +8,7 @@
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { derivedUuid } from '../base/digests.js'
+import { diskError } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, MiB, SECTOR } from '../base/units.js'
@@ -143,7 +144,8 @@ async function makeRoot(
     },
     ...options,
   }).catch((error: KeyvisorError) => {
-    if (!/Could not allocate|No space left|ext2fs_.*while populating/.test(error.message)) throw error
+    if (diskError(error, '') || !/Could not allocate|ext2fs_.*while populating/.test(error.message))
+      throw error
     const message = `the packages and files of guest ${guest.name} do not fit its disk of ${formatBytes(source.size)}`
     throw new KeyvisorError('guest-disk-full', message, {
       hint: 'raise source.debian.size of the guest',

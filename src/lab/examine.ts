@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
-import type { ToolRunner } from '../base/tool.js'
+import { lastWords, type ToolRunner } from '../base/tool.js'
 import { type Bytes, SECTOR } from '../base/units.js'
 import type { StickManifest } from '../build/manifest.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
@@ -176,8 +176,7 @@ function runnerIn(folder: string, tools: ToolRunner): Run {
       const { code, message } = error as KeyvisorError
       const status = /\(exit code (\d+)\)/.exec(message ?? '')?.[1]
       if (code !== 'tool-failed' || status === undefined) throw error
-      const said = message.split('\n').flatMap((line) => /^ {2}\| (.*)/.exec(line)?.[1] ?? [])
-      return { code: Number(status), text: `${tool} (${status}): ${said.join('; ')}` }
+      return { code: Number(status), text: `${tool} (${status}): ${lastWords({ message }).join('; ')}` }
     }
   }
 }

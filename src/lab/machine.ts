@@ -120,11 +120,12 @@ const OLD_PROCESSOR = 'Conroe'
 
 /**
  * Everything that the accelerator can do. Under TCG that is AMD's SVM too, and the stick runs its guests with real KVM;
- * under KVM the flag is that of this machine's own CPU.
+ * under KVM the flag is that of this machine's own CPU. But page tables of five levels, which few PCs have: where they are
+ * emulated, and a guest's lie in the host's, walking them costs a guest's start 5 % or more.
  */
 function cpuModel({ virtualization, board }: VirtualPc): string {
   if (board.old) return OLD_PROCESSOR
-  return virtualization ? 'max' : 'max,svm=off,vmx=off'
+  return virtualization ? 'max,la57=off' : 'max,la57=off,svm=off,vmx=off'
 }
 
 function firmwareArguments({ firmware, variables }: VirtualPc): string[] {

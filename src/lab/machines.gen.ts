@@ -6,7 +6,7 @@
 export type Size = string
 
 /**
- * PCs that a stick is tried on, for `keyvisor test --machines FILE`.
+ * PCs that a stick is tried on.
  */
 export interface Machines {
   /**
@@ -37,11 +37,11 @@ export interface Machine {
    */
   firmware: 'bios' | 'uefi' | 'secureboot'
   /**
-   * `i440fx`: PCI alone, as PCs of before 2005 had; `q35`: PCI Express.
+   * `i440fx`: PCI alone, as PCs of before 2005 had; `q35`: PCI Express. With `i440fx` firmware cannot be `secureboot`, and the network card not the usual `e1000e`.
    */
   chipset?: 'i440fx' | 'q35'
   /**
-   * How the stick is plugged in: USB 3 (`xhci`), USB 2 (`ehci`), USB attached SCSI on USB 3 (`uas`), or, for an image on another medium, `ahci`, `nvme` or `virtio`.
+   * How the stick is plugged in: USB 3 (`xhci`), USB 2 (`ehci`), USB attached SCSI on USB 3 (`uas`), or, for an image on another medium, `ahci`, `nvme` or `virtio`. From `uas` only firmware `bios` starts.
    */
   bus?: 'xhci' | 'ehci' | 'uas' | 'ahci' | 'nvme' | 'virtio'
   /**

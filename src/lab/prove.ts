@@ -4,15 +4,16 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { KeyvisorError } from '../base/errors.js'
-import { which } from '../base/tool.js'
+import { inOneLine, which } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
 import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
-import { sizeGuests } from '../plan/sizing.js'
+import type { Sized } from '../plan/sizing.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
 import { openScreens, type Screen, type Screens } from './screens.js'
 import type { Ending } from './session.js'
+import { sizesOn, tooMuchOf } from './sizes.js'
 import { type Moment, openTimeline, type Timeline } from './timeline.js'
 import { saveReport, type Trial, type TrialOptions, withTrial } from './trial.js'
 
@@ -23,14 +24,17 @@ export interface ProveOptions extends TrialOptions {
   deadline?: number
   /** A guest that this PC is too small for is no failure, if the stick says why it left it out. */
   mayLeaveOut?: boolean
-  /** Checks of the caller's own, made when there is nothing more to wait for. */
-  examine?: (trial: Trial) => Check[]
+  /** Checks of the caller's own, made when there is nothing more to wait for; `sized` is what guests were to have. */
+  examine?: (trial: Trial, sized: readonly Sized[]) => Check[]
   /** Called when the boot has passed, while the stick runs; what it throws is thrown on. */
   visit?: (trial: Trial) => Promise<void>
 }
 
 export interface Check {
-  /** `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report` or `shutdown`; a walk has those of `walk-checks.ts` and `other disk`. */
+  /**
+   * `host`, `restart`, `guest NAME`, `problem CODE`, `data`, `report`, `shutdown`, or `qemu` where that broke down. A walk has
+   * those of `walk-checks.ts`, `other disk`, and `trial` for a PC on which there was no boot.
+   */
   name: string
   passed: boolean
   /** In words for a person. */
@@ -69,17 +73,19 @@ const TCG_FACTOR = 4
 
 const TAIL_LINES = 20
 
-/** Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer. */
+/**
+ * Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer, and so is a QEMU
+ * that breaks down while it runs.
+ */
 export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
   const report = options.report === undefined ? null : resolve(options.report)
   if (report) await mkdir(report, { recursive: true })
-  return proveOnce(image, options, report, run).catch((error: KeyvisorError) => {
-    // A kept stick is not what it was: a new try would prove something else.
-    const again =
-      error.code === 'qemu-broke' && options.keep === undefined && options.virtualization !== false
-    if (!again) throw error
-    return proveEmulated(image, options, report, run)
-  })
+  const proof = await proveOnce(image, options, report, run)
+  // A kept stick is not what it was: a new try would prove something else.
+  const again = options.keep === undefined && options.virtualization !== false
+  return again && proof.checks.some(({ name }) => name === 'qemu')
+    ? proveEmulated(image, options, report, run)
+    : proof
 }
 
 /**
@@ -140,7 +146,8 @@ interface Watching {
   report: string | null
 }
 
-async function judge(
+/** Waits, and makes the proof. Pictures and the stick's end come between the checks, each at its time. */
+export async function judge(
   trial: Trial,
   { reached, timeline, screens, report }: Watching,
   options: ProveOptions,
@@ -150,16 +157,17 @@ async function judge(
   const factor = trial.pc.accelerator === 'tcg' ? TCG_FACTOR : 1
   const why = await wait(trial, reached, options.deadline ?? patience(trial.manifest) * factor, signal)
   const seconds = Math.round((Date.now() - began) / 100) / 10
-  const leftOut = options.mayLeaveOut ? tooMuchFor(trial) : new Map<string, string>()
-  const checks = judgeEvents(trial.events, trial.manifest, why, leftOut)
+  const sized = sizesOn(trial)
+  const checks = judgeEvents(trial.events, trial.manifest, why, tooMuchOf(options.mayLeaveOut ? sized : []))
   const good = checks.every((check) => check.passed)
   await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
-  const shutdown = await trial.shutDown(good ? PATIENCE.shutdown * factor : 0)
+  const { shutdown, broke } = await end(trial, good ? PATIENCE.shutdown * factor : 0)
   if (shutdown === 'off') timeline.end()
-  if (good) checks.push(shutdownCheck(shutdown))
+  if (broke) checks.push({ name: 'qemu', passed: false, detail: inOneLine(broke) })
+  else if (good) checks.push(shutdownCheck(shutdown))
   // Not before: a guest that is another than it was is no reason to pull the plug.
-  checks.push(...(options.examine?.(trial) ?? []))
+  checks.push(...(options.examine?.(trial, sized) ?? []))
   if (report) await saveReport(trial, report)
   const { firmware, accelerator, memory, cpus, virtualization } = trial.pc
   return {
@@ -170,10 +178,15 @@ async function judge(
   }
 }
 
-/** Guests that this PC is too small for, by name, and why. */
-function tooMuchFor({ pc, manifest }: Trial): Map<string, string> {
-  const sized = sizeGuests(manifest.guests, { ...pc, kvm: pc.virtualization })
-  return new Map(sized.filter(({ start }) => !start).map(({ name, reason }) => [name, reason]))
+/** Ends the trial, and finds out whether QEMU did before. */
+async function end(
+  trial: Trial,
+  patience: number,
+): Promise<{ shutdown: Ending; broke?: KeyvisorError | undefined }> {
+  return trial.shutDown(patience).then(
+    (shutdown) => ({ shutdown }),
+    (broke: KeyvisorError) => ({ shutdown: 'killed', broke }),
+  )
 }
 
 /** Settles when there is nothing more to wait for: the report is at its end, or the stick stopped before its host. */
@@ -211,7 +224,10 @@ async function wait(
     timer = setTimeout(resolve, seconds * 1000, `within ${Math.round(seconds)} s`)
   })
   const done = reached.then(() => (isDone(trial.events) ? '' : 'before the stick stopped'))
-  const off = trial.ended.then(() => (isDone(trial.events) ? '' : 'before the PC was switched off'))
+  const off = trial.ended.then(
+    () => (isDone(trial.events) ? '' : 'before the PC was switched off'),
+    () => 'before QEMU broke down',
+  )
   const interrupted = new Promise<never>((_, reject) => {
     signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
     if (signal?.aborted) reject(signal.reason)

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemTools } from '../base/tool.js'
 import { type Bytes, MiB } from '../base/units.js'
-import { type GuestEvent, LOADING_PREFIX, type ReportEvent, SERIAL_PREFIX } from '../plan/report.js'
+import { type GuestEvent, LOADING_PREFIX, SERIAL_PREFIX } from '../plan/report.js'
 import { isBlank, isPng } from './png.js'
 import type { Trial } from './trial.js'
 
@@ -25,7 +25,7 @@ export interface Screens {
   watch(trial: Camera): void
   /** A line of the serial console. */
   hearLine(line: string): void
-  /** Takes what is to be seen at the end: guests and banner where the stick is done, the screen of a failure. */
+  /** Takes what is to be seen at the end: guests where the host is up, the banner where the stick is done, a failure's screen. */
   close(trial: Trial, end: { done: boolean; good: boolean }, signal?: AbortSignal): Promise<void>
   taken(): Screen[]
   /** What is not pictured, and why: `guest web: ...`. */
@@ -66,7 +66,7 @@ export function openScreens(report: string): Screens {
     async close(trial, { done, good }, signal) {
       started.abort()
       await Promise.all([firmware, grub ?? album.miss('grub', 'it said nothing on the serial console')])
-      if (done) await addGuests(trial, album, signal)
+      await addGuests(trial, album, signal)
       signal?.throwIfAborted()
       if (done) await sleep(SETTLE).then(() => shoot('banner', 'banner.png'))
       if (!good) await shoot('failure', 'screen.png')
@@ -139,24 +139,31 @@ async function firmwarePicture(look: Look, started: AbortSignal): Promise<Buffer
 /** Larger than a picture of a guest's screen: a stick must not fill the memory of this machine. */
 const LARGEST: Bytes = 8 * MiB
 
-/** Seconds for the whole of it; a login takes some ten under emulation. */
-const PATIENCE = 90
+/** Seconds for a login, which takes some ten under emulation, and for each guest: a little more than the stick gives it. */
+const PATIENCE = { login: 60, guest: 35 }
 
 async function addGuests(trial: Trial, album: Album, signal: AbortSignal | undefined): Promise<void> {
-  const names = runningGuests(trial.events)
+  const names = runningGuests(trial)
   if (names.length === 0) return
-  const answer = ask(trial, screenshotScript(names), signal).then((text) => text.split('\n'))
+  const answer = ask(trial, names, signal).then((text) => text.split('\n'))
   for (const [index, name] of names.entries()) {
     const png = answer.then((lines) => decodePicture(lines[index] ?? ''))
     await album.add(`guest ${name}`, `guest-${index + 1}.png`, png)
   }
 }
 
-/** Those whose QEMU runs: one that gave no sign is worth a look, too. */
-function runningGuests(events: readonly ReportEvent[]): string[] {
+/**
+ * Those whose QEMU runs or may run: one that gave no sign is worth a look, too, and most of all the one that is still waited
+ * for, of which there is no event.
+ */
+function runningGuests({ events, manifest }: Trial): string[] {
+  if (!events.some(({ event }) => event === 'host')) return []
   const told = events.filter((event): event is GuestEvent => event.event === 'guest')
   const running = told.filter(({ state, confinement }) => state !== 'skipped' && confinement !== null)
-  return [...new Set(running.map(({ name }) => String(name)))]
+  const isDone = events.some(({ event }) => event === 'done')
+  const started = isDone ? [] : manifest.guests.filter(({ autostart }) => autostart !== null)
+  const waitedFor = started.filter(({ name }) => !told.some((event) => event.name === name))
+  return [...new Set([...running, ...waitedFor].map(({ name }) => String(name)))]
 }
 
 /** A shell script that prints each guest's screen on a line of its own, in base64; an empty one where it has none. */
@@ -170,10 +177,15 @@ export function screenshotScript(names: readonly string[]): string {
 done`
 }
 
-async function ask({ ssh }: Trial, script: string, signal: AbortSignal | undefined): Promise<string> {
+async function ask(
+  { ssh }: Trial,
+  names: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const [tool, ...args] = ssh ?? []
   if (!tool) throw new Error('nobody can log in to the stick of this trial')
-  const call = { tool, args: [...args, script], timeout: PATIENCE, ...(signal ? { signal } : {}) }
+  const timeout = PATIENCE.login + PATIENCE.guest * names.length
+  const call = { tool, args: [...args, screenshotScript(names)], timeout, ...(signal ? { signal } : {}) }
   const { stdout } = await systemTools.run(call).catch((error: Error) => {
     throw new Error(error.message.split('\n')[0], { cause: error })
   })

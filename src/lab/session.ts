@@ -39,9 +39,15 @@ export interface Watch {
 /** Seconds after which the power button is pressed again: a stick in the middle of its start ignores it. */
 const PRESS_EVERY = 10
 
+/** Seconds in which QEMU answers, which it does before the PC's first instruction. Not more than `qmp.ts` waits. */
+const STARTS_WITHIN = 60
+
 /**
  * Switches the PC on; resolves when QEMU answers. `folder` is where the PC's logs, socket and variables are, and is
- * its own. Throws KeyvisorError `tool-failed` with QEMU's words when it does not start.
+ * its own. Throws KeyvisorError `tool-failed` with QEMU's words when it does not start, `qemu-silent` when it starts and
+ * does not answer.
+ *
+ * @param patience seconds for its first answer
  */
 export async function startSession(
   pc: VirtualPc,
@@ -49,20 +55,26 @@ export async function startSession(
   binds: readonly Bind[],
   watch: Watch,
   tools: ToolRunner,
+  patience = STARTS_WITHIN,
 ): Promise<Session> {
   const plug = new AbortController()
   const gone = new AbortController()
   const stopFollowing = followLogs(pc, watch)
   const ended = runQemu(pc, folder, binds, tools, plug.signal).finally(() => {
-    gone.abort()
+    gone.abort(new Error('QEMU ended at once'))
     return stopFollowing()
   })
   // Whoever waits for it later still sees the rejection.
   ended.catch(() => {})
-  const early = ended.then(() => Promise.reject(new Error('QEMU ended at once')))
-  const qmp = await Promise.race([within(folder, pc.qmp, (path) => openQmp(path, gone.signal)), early])
-  if (pc.collector !== null)
-    await within(folder, COLLECTOR_SOCKET, (path) => collect(path, watch, gone.signal))
+  const late = setTimeout(() => gone.abort(silence(patience)), patience * 1000)
+  const qmp = await connect(pc, folder, watch, gone.signal)
+    .catch(async (error) => {
+      plug.abort()
+      // What QEMU itself said at its end tells more than that it could not be reached.
+      await ended
+      throw gone.signal.aborted ? gone.signal.reason : error
+    })
+    .finally(() => clearTimeout(late))
   return {
     ended,
     async monitor(command) {
@@ -77,6 +89,19 @@ export async function startSession(
       await ended.catch(() => {})
     },
   }
+}
+
+function silence(seconds: number): KeyvisorError {
+  return new KeyvisorError('qemu-silent', `QEMU was started, and did not answer within ${seconds} s`, {
+    hint: 'try again when this machine has less to do',
+  })
+}
+
+/** Reaches QEMU, and what guests send through it. */
+async function connect(pc: VirtualPc, folder: string, watch: Watch, gone: AbortSignal): Promise<Qmp> {
+  const qmp = await within(folder, pc.qmp, (path) => openQmp(path, gone))
+  if (pc.collector !== null) await within(folder, COLLECTOR_SOCKET, (path) => collect(path, watch, gone))
+  return qmp
 }
 
 function runQemu(
@@ -162,9 +187,9 @@ async function shutDown(
   seconds: number,
   plug: AbortController,
 ): Promise<Ending> {
-  // QEMU may end before it answers: that is what was asked for.
-  const press = () => qmp.execute('system_powerdown').catch(() => {})
-  await press()
+  // QEMU may end before it answers: that is what was asked for. One that never answers has its plug pulled.
+  const press = () => void qmp.execute('system_powerdown').catch(() => {})
+  press()
   const again = setInterval(press, PRESS_EVERY * 1000)
   const deadline = setTimeout(() => plug.abort(), seconds * 1000)
   try {

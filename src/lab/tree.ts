@@ -8,7 +8,8 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
-import { answers, lockedDebs, makeLock, readLock, setDigest, writeLock } from '../build/lock.js'
+import { archivesOf, lockedDebs } from '../build/fetch.js'
+import { answers, makeLock, readLock, setDigest, writeLock } from '../build/lock.js'
 import type { StageRun } from '../build/stage.js'
 import { toolsTree, usesSystemTools } from '../build/tools.js'
 import { CHECK_PACKAGES, LAB_PACKAGES } from '../plan/packages.js'
@@ -68,7 +69,7 @@ async function newLock(packages: PackageRequest, run: StageRun): Promise<Lock> {
 }
 
 function treeOf({ set }: PackageRequest, lock: Lock, run: StageRun): Promise<ToolRunner> {
-  const debs = async () => (await lockedDebs(lock, [set], run))[set] ?? []
+  const debs = async () => (await lockedDebs({ lock, archives: archivesOf(lock) }, [set], run))[set] ?? []
   return toolsTree(run, set.replace('tools.', ''), setDigest(lock, set), debs)
 }
 

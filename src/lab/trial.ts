@@ -26,7 +26,7 @@ import {
   VNC_BASE,
 } from './machine.js'
 import { openOverlay } from './overlay.js'
-import { freePort } from './ports.js'
+import { freePort, giveBack } from './ports.js'
 import { type Session, startSession, type Watch } from './session.js'
 import { openLab } from './tree.js'
 
@@ -104,6 +104,15 @@ export async function withTrial<T>(
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   checkOptions(options)
+  return run.store.leased(() => leasedTrial(image, options, run, use))
+}
+
+async function leasedTrial<T>(
+  image: string,
+  options: TrialOptions,
+  run: StageRun,
+  use: (trial: Trial) => Promise<T>,
+): Promise<T> {
   const first = await inspectImage(image, inspectionTools())
   const tools = await openLab(run)
   const inspection = first.manifest ? first : await inspectImage(image, tools)
@@ -114,6 +123,10 @@ export async function withTrial<T>(
       return await use(trial)
     } finally {
       await trial.kill()
+      giveBack([
+        ...trial.pc.forwards.map(({ here }) => here),
+        ...(trial.pc.vnc === null ? [] : [trial.pc.vnc]),
+      ])
     }
   } finally {
     await removeScratch(folder)
@@ -226,14 +239,9 @@ const SSH_PORT = 22
 
 /** The ports of the guests keep their numbers where those are free here. */
 async function forwardsFor({ guests }: StickManifest): Promise<VirtualPc['forwards']> {
-  const taken = new Set<number>()
-  const forward = async (stick: number, wished: number[]) => {
-    const here = await freePort(wished.filter((port) => !taken.has(port)))
-    taken.add(here)
-    return { here, stick }
-  }
-  const forwards = [await forward(SSH_PORT, [2222])]
-  for (const { host } of guests.flatMap(({ ports }) => ports)) forwards.push(await forward(host, [host]))
+  const forwards = [{ here: await freePort([2222]), stick: SSH_PORT }]
+  for (const { host } of guests.flatMap(({ ports }) => ports))
+    forwards.push({ here: await freePort([host]), stick: host })
   return forwards
 }
 

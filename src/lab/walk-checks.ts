@@ -68,11 +68,17 @@ function firmwareCheck(host: HostEvent, { firmware }: Pick<VirtualPc, 'firmware'
 
 type Size = Pick<Sized, 'memory' | 'cpus' | 'accelerator'>
 
-function sizeCheck({ name, ...told }: GuestEvent, planned: Size): Check {
-  const [has, wanted] = [sizeWords(told), sizeWords(planned)]
-  const same = has === wanted
-  return check(`size ${name}`, same, same ? `${wanted}, as planned` : `planned are ${wanted}; it has ${has}`)
+/** By what its QEMU really has; and the stick must not say another thing. */
+function sizeCheck({ name, hardware, ...told }: GuestEvent, planned: Size): Check {
+  const wanted = sizeWords(planned)
+  if (!hardware) return check(`size ${name}`, false, UNKNOWN_HARDWARE)
+  const [has, said] = [sizeWords(hardware), sizeWords(told)]
+  if (has !== wanted) return check(`size ${name}`, false, `planned are ${wanted}; its QEMU has ${has}`)
+  const detail = said === wanted ? `${wanted}, as planned` : `it has ${wanted}; the stick says ${said}`
+  return check(`size ${name}`, said === wanted, detail)
 }
+
+const UNKNOWN_HARDWARE = 'the stick did not say what its QEMU was started with'
 
 function sizeWords({ memory, cpus, accelerator }: Size): string {
   return `${memory / 2 ** 20}MiB, ${formatCpus(cpus)}, ${accelerator.toUpperCase()}`
@@ -94,7 +100,7 @@ function identityCheck(
   before: readonly Stop[],
 ): Check {
   const answer = (passed: boolean, detail: string) => check(`identity ${name}`, passed, detail)
-  if (!hardware) return answer(false, 'the stick did not say what its QEMU was started with')
+  if (!hardware) return answer(false, UNKNOWN_HARDWARE)
   if (hardware.uuid !== uuid) return answer(false, `its UUID is ${hardware.uuid}, and was built as ${uuid}`)
   if (hardware.serial === '' || hardware.diskSerials.length === 0)
     return answer(false, 'it has no SMBIOS serial, or no disk with one')
@@ -112,28 +118,46 @@ function identityCheck(
 
 /** A guest that keeps its changes counts its starts; one that discards them always says the same. */
 function saidCheck(told: GuestEvent, guest: ManifestGuest, before: readonly Stop[]): Check {
-  const passedStops = before.flatMap((stop) => {
-    const then = runningGuest(stop, guest.name)
-    return then && then.said !== '' ? [{ said: then.said, on: stop.name }] : []
-  })
+  const earlier = before.map((stop) => ({ ...startOn(stop, guest.name), on: stop.name }))
   const [passed, detail] =
-    guest.changes === 'keep' ? countsOn(told.said, passedStops) : repeats(told.said, passedStops)
+    guest.changes === 'keep' ? countsOn(told.said, earlier) : repeats(told.said, earlier)
   return check(`said ${guest.name}`, passed, detail)
 }
 
 interface Earlier {
+  /** Empty where nothing was heard of it. */
   said: string
+  /** Whether it may have been started there. */
+  started: boolean
   /** The PC's name. */
   on: string
 }
 
+/** Where the stick says nothing of a guest, since it or its PC broke down, the guest may have been started all the same. */
+function startOn(stop: Stop, guest: string): Pick<Earlier, 'said' | 'started'> {
+  const skipped = stop.events.some(
+    (event) => event.event === 'guest' && event.name === guest && event.state === 'skipped',
+  )
+  return { said: runningGuest(stop, guest)?.said ?? '', started: !skipped }
+}
+
+/** One more than the last time; starts in between of which nothing was heard may have counted, too. */
 function countsOn(said: string, earlier: readonly Earlier[]): [boolean, string] {
-  const last = earlier.findLast((one) => numberOf(one.said) !== undefined)
+  const at = earlier.findLastIndex((one) => numberOf(one.said) !== undefined)
+  const last = earlier[at]
   const [number, previous] = [numberOf(said), last && numberOf(last.said)]
   if (last === undefined || previous === undefined)
     return [true, number === undefined ? 'it says no number: not judged' : `"${said}"`]
-  if (number === previous + 1) return [true, `"${said}", one more than on ${last.on}`]
-  return [false, `"${said}" is not one more than "${last.said}" on ${last.on}`]
+  const unheard = earlier
+    .slice(at + 1)
+    .filter(({ started }) => started)
+    .map(({ on }) => on)
+  const more = (number ?? previous) - previous
+  if (more === 1) return [true, `"${said}", one more than on ${last.on}`]
+  const between = unheard.length > 0 ? `; nothing was heard of it on ${unheard.join(', ')}` : ''
+  if (more > 1 && more <= 1 + unheard.length)
+    return [true, `"${said}", ${more} more than on ${last.on}${between}`]
+  return [false, `"${said}" is not one more than "${last.said}" on ${last.on}${between}`]
 }
 
 /** The number at the end, as in `start number 2`. */
@@ -142,7 +166,8 @@ function numberOf(said: string): number | undefined {
   return digits === undefined ? undefined : Number(digits)
 }
 
-function repeats(said: string, [first]: readonly Earlier[]): [boolean, string] {
+function repeats(said: string, earlier: readonly Earlier[]): [boolean, string] {
+  const first = earlier.find((one) => one.said !== '')
   if (!first) return [true, said === '' ? 'it says nothing: not judged' : `"${said}"`]
   if (said === first.said) return [true, `"${said}", as on ${first.on}`]
   return [false, `"${said}", and "${first.said}" on ${first.on}: it should have forgotten`]

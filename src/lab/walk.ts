@@ -1,32 +1,43 @@
 /**
- * A walk: one stick goes from PC to PC, is started on each in turn, and shut down in between.
+ * A walk: one stick goes from PC to PC, is started on each in turn, and shut down in between; or each PC gets a stick of its
+ * own, as new.
  *
- * Left out: how one boot is judged (`prove.ts`), and what a walk proves beyond its boots (`walk-checks.ts`).
+ * A PC on which it fails, and one that QEMU cannot be, does not end the walk. Left out: how one boot is judged (`prove.ts`),
+ * and what a walk proves beyond its boots (`walk-checks.ts`).
  */
 import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
-import type { ManifestGuest } from '../build/manifest.js'
+import { KeyvisorError } from '../base/errors.js'
+import { limited } from '../base/parallel.js'
+import { inOneLine } from '../base/tool.js'
 import type { StageRun } from '../build/stage.js'
 import { inspectionTools } from '../build/tools.js'
 import { removeScratch } from '../debian/namespace.js'
 import { inspectImage } from '../media/inspect.js'
-import type { HostEvent, ReportEvent } from '../plan/report.js'
-import { type Sized, sizeGuests } from '../plan/sizing.js'
-import type { VirtualPc } from './machine.js'
+import type { ReportEvent } from '../plan/report.js'
+import type { Accelerator } from '../plan/types.js'
+import { bestAccelerator } from './accelerator.js'
 import { type Machine, trialIn } from './machines.js'
 import { makeOtherSystem } from './other-system.js'
 import { type Check, type Proof, type ProveOptions, proveImage } from './prove.js'
+import { openLab } from './tree.js'
 import type { Trial } from './trial.js'
 import { judgeStop, type Stop } from './walk-checks.js'
 
-export interface WalkOptions
-  extends Pick<ProveOptions, 'keep' | 'stickSize' | 'accelerator' | 'onEvent' | 'onSerial'> {
+export interface WalkOptions extends Pick<ProveOptions, 'keep' | 'stickSize' | 'accelerator' | 'ssh'> {
+  /** Each PC gets a stick of its own, as new: nothing is kept from one to the next, and `keep` has no effect. */
+  each?: boolean
+  /** So many PCs at the same time; of effect with `each` alone, since one stick is in one PC at a time. Default 1. */
+  jobs?: number
   /** Folder that gets a folder for each PC. */
   report?: string
+  onEvent?: (event: ReportEvent, machine: Machine) => void
   /** Called before each boot. */
   onMachine?: (machine: Machine, index: number) => void
   /** Called after each. */
   onProof?: (machine: Machine, proof: Proof) => void
+  /** Called on each PC whose boot has passed, while the stick runs. */
+  visit?: (trial: Trial, machine: Machine) => Promise<void>
 }
 
 export interface WalkRun {
@@ -37,40 +48,97 @@ export interface WalkRun {
 
 export interface Walk {
   passed: boolean
-  /** In the order of the walk. */
+  /** In the order of the file of machines. */
   runs: WalkRun[]
 }
 
-/**
- * Boots an image's stick on each machine in turn. A PC on which it fails does not end the walk. Throws what
- * {@link proveImage} throws.
- */
+/** Boots an image's stick on each machine. Throws what {@link proveImage} throws, but for what {@link visitAll} takes. */
 export async function walkImage(
   image: string,
   machines: readonly Machine[],
   options: WalkOptions,
   run: StageRun,
 ): Promise<Walk> {
-  const { onMachine, onProof, report, ...shared } = options
   // What is no image ends here, before anything is fetched or made.
   await inspectImage(image, inspectionTools())
+  const tools = await openLab(run)
   const folder = await run.store.scratch('walk')
-  const runs: WalkRun[] = []
   try {
-    const keep = options.keep ?? join(folder, 'stick.qcow2')
-    for (const [index, machine] of machines.entries()) {
-      onMachine?.(machine, index)
-      const place = report === undefined ? {} : { report: join(report, machine.name) }
-      const prove: ProveOptions = { ...shared, ...trialIn(machine), ...place, keep }
-      const before = runs.map(({ machine: { name }, proof: { events } }) => ({ name, events }))
-      const proof = await proveOn(image, machine, before, prove, folder, run)
-      onProof?.(machine, proof)
-      runs.push({ machine, proof })
-    }
+    const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, run.signal))
+    const prove = (machine: Machine, before: readonly Stop[]) =>
+      proveOn(image, machine, before, proveOptions(machine, options, accelerator, folder), folder, run)
+    return await visitAll(machines, options, accelerator, prove)
   } finally {
     await removeScratch(folder)
   }
+}
+
+type Visiting = Pick<WalkOptions, 'each' | 'jobs' | 'onMachine' | 'onProof'>
+
+/**
+ * Has each machine proven. What QEMU and the tools that make its PC fail at is one PC's failure; everything else is thrown
+ * when no PC runs any more, and none is begun after it.
+ *
+ * @param prove is told what the stick did before; with `each`, that it did nothing
+ */
+export async function visitAll(
+  machines: readonly Machine[],
+  { each = false, jobs = 1, onMachine, onProof }: Visiting,
+  accelerator: Accelerator,
+  prove: (machine: Machine, before: readonly Stop[]) => Promise<Proof>,
+): Promise<Walk> {
+  const runs: WalkRun[] = []
+  let thrown: unknown
+  const visit = async (machine: Machine, index: number) => {
+    if (thrown) return
+    try {
+      onMachine?.(machine, index)
+      const before = each ? [] : runs.map(({ machine: { name }, proof: { events } }) => ({ name, events }))
+      const proof = await prove(machine, before).catch((error) => unproven(machine, accelerator, error))
+      runs[index] = { machine, proof }
+      onProof?.(machine, proof)
+    } catch (error) {
+      thrown ??= error
+    }
+  }
+  const take = limited(each ? jobs : 1)
+  await Promise.all(machines.map((machine, index) => take(() => visit(machine, index))))
+  if (thrown) throw thrown
   return { passed: runs.every(({ proof }) => proof.passed), runs }
+}
+
+const OF_ONE_PC = ['qemu-broke', 'qemu-silent', 'tool-failed', 'tool-timeout']
+
+/** The proof of a PC on which there was no boot. Throws what is not of that PC. */
+function unproven(
+  { firmware, memory, cpus, processor }: Machine,
+  accelerator: Accelerator,
+  error: unknown,
+): Proof {
+  if (!(error instanceof KeyvisorError) || !OF_ONE_PC.includes(error.code)) throw error
+  return {
+    ...{ passed: false, firmware, accelerator, memory, cpus, virtualization: processor === 'virtualization' },
+    checks: [{ name: 'trial', passed: false, detail: inOneLine(error) }],
+    ...{ events: [], seconds: 0, serialTail: [], shutdown: 'killed', timings: [], screens: [], unseen: [] },
+    report: null,
+  }
+}
+
+function proveOptions(
+  machine: Machine,
+  { each, keep, stickSize, ssh, report, onEvent, visit }: WalkOptions,
+  accelerator: Accelerator,
+  folder: string,
+): ProveOptions {
+  return {
+    ...{ ...trialIn(machine), accelerator, mayLeaveOut: true },
+    ...(each ? {} : { keep: keep ?? join(folder, 'stick.qcow2') }),
+    ...(stickSize === undefined ? {} : { stickSize }),
+    ...(ssh === undefined ? {} : { ssh }),
+    ...(report === undefined ? {} : { report: join(report, machine.name) }),
+    onEvent: (event) => onEvent?.(event, machine),
+    visit: async (trial) => visit?.(trial, machine),
+  }
 }
 
 async function proveOn(
@@ -83,10 +151,10 @@ async function proveOn(
 ): Promise<Proof> {
   const other = otherSystem ? await makeOtherSystem(join(folder, `${name}.raw`), run) : undefined
   const digest = other && (await sha256File(other.path)).sha256
-  const examine = ({ events, manifest: { guests }, pc }: Trial) =>
-    judgeStop({ name, events }, before, pc, guests, sizesOn(pc, guests, events))
+  const examine: ProveOptions['examine'] = ({ events, manifest: { guests }, pc }, sized) =>
+    judgeStop({ name, events }, before, pc, guests, sized)
   const disks = other ? [other] : []
-  const proof = await proveImage(image, { ...options, disks, mayLeaveOut: true, examine }, run)
+  const proof = await proveImage(image, { ...options, disks, examine }, run)
   if (!other) return proof
   const same = (await sha256File(other.path)).sha256 === digest
   const detail = same ? 'the other system is as it was' : 'the disk of the other system was written to'
@@ -95,20 +163,4 @@ async function proveOn(
 
 function withCheck(proof: Proof, check: Check): Proof {
   return { ...proof, passed: proof.passed && check.passed, checks: [...proof.checks, check] }
-}
-
-type Hardware = Pick<VirtualPc, 'memory' | 'cpus' | 'accelerator' | 'virtualization'>
-
-/**
- * What each guest is to have of a PC, which is the one that was emulated and not what the stick took it for. Only whether
- * this machine's own CPU passes its virtualization on cannot be known here, and is taken from the stick.
- */
-export function sizesOn(
-  { memory, cpus, accelerator, virtualization }: Hardware,
-  guests: readonly ManifestGuest[],
-  events: readonly ReportEvent[],
-): Sized[] {
-  const host = events.find((event): event is HostEvent => event.event === 'host')
-  const kvm = virtualization && (accelerator === 'tcg' || host?.accelerator === 'kvm')
-  return sizeGuests(guests, { memory, cpus, kvm })
 }

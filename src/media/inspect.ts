@@ -336,7 +336,7 @@ function smallestStick({ first, minimum }: NonNullable<Layout['data']>): Bytes {
 }
 
 /** A member of a JSON object that came from outside; null when there is none. */
-function member(value: Json, key: string): Json {
+export function member(value: Json, key: string): Json {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) return null
   return Object.hasOwn(value, key) ? (value[key] ?? null) : null
 }

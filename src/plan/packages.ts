@@ -23,6 +23,9 @@ const PACK_TOOLS = [
   ...['shim-signed', 'grub-efi-amd64-signed', 'grub-common', 'grub-pc-bin'],
 ]
 
+/** Tools that make what is published beside an image. A set of its own: a new one of them changes no image's keys. */
+const PUBLISH_TOOLS = ['libc-bin', 'minisign', 'xz-utils', 'zstd']
+
 /**
  * Tools that boot an image. In no profile's lock: what an image is tried with is no input of it. From backports: under
  * emulation QEMU 10.0 now and then hangs or aborts while a guest of the stick runs with KVM (seen in 3 boots of about a
@@ -65,6 +68,7 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   })
   return [
     { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
+    { set: 'tools.publish', suite: TOOLS_SUITE, packages: sortedSet(PUBLISH_TOOLS) },
     hostRequest(profile),
     ...guests,
   ]

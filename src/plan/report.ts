@@ -53,7 +53,7 @@ export interface Confinement {
   seccomp: boolean
 }
 
-/** What a guest's system may remember of its hardware, as its QEMU has it. */
+/** What a guest's system sees of its hardware, as its QEMU was started with: not what the stick meant to give it. */
 export interface Hardware {
   uuid: string
   /** SMBIOS serial number of the system. */
@@ -62,6 +62,10 @@ export interface Hardware {
   macs: string[]
   /** Of its disks. */
   diskSerials: string[]
+  memory: Bytes
+  /** Virtual CPUs that are plugged in. */
+  cpus: number
+  accelerator: Accelerator
 }
 
 /** What became of one guest. Each guest of the library has exactly one. */

@@ -29,7 +29,7 @@ export interface LockedPackage {
 
 /** A set of packages that is resolved together: a tools tree, the host, or the tree of a guest. */
 export interface PackageRequest {
-  /** `tools.pack`, `tools.lab`, `tools.check`, `host`, or `guest.NAME`. */
+  /** `tools.pack`, `tools.publish`, `tools.lab`, `tools.check`, `host`, or `guest.NAME`. */
   set: string
   suite: string
   /** Sorted names of the packages asked for; their dependencies come with them. */
@@ -45,6 +45,8 @@ export interface Lock {
   epoch: number
   /** Digest of the requests that the lock answers: a lock that does not fit its profile is refused. */
   requests: string
+  /** The packages that were asked for, by the name of the set: what the lock answers. Empty in locks that do not say. */
+  asked: PackageRequest[]
   /** Lines of sources.list(5) of each suite: where the packages were found, and where guests find theirs later. */
   sources: Record<string, string[]>
   /** Every package of any set, by `name_version_architecture`. */

@@ -17,6 +17,10 @@ export type SizeOrShare = string
  */
 export type Address = string
 /**
+ * Address of a Debian archive: the folder that has `dists` and `pool`.
+ */
+export type Archive = string
+/**
  * Name of a Debian package (Debian Policy, section 5.6.1).
  */
 export type Package = string
@@ -134,7 +138,11 @@ export interface Host {
   /**
    * Address of the Debian archive that packages come from, for host and guests.
    */
-  mirror?: string
+  mirror?: Archive
+  /**
+   * Archives that still have what mirrors have dropped, such as a snapshot service's of one day: asked for locked packages that are nowhere else, in this order. No version is chosen from them. Debian's security archive is one of its own.
+   */
+  snapshots?: Archive[]
   /**
    * The host's name on the network (RFC 1123, section 2.1).
    */
@@ -537,13 +545,14 @@ export const DEFAULTS = {
   } as Required<Pick<Stick, 'firmware' | 'minimumSize' | 'minimumMemory' | 'esp' | 'rootSlot'>>,
   host: {
     suite: "trixie",
+    snapshots: [],
     locale: "C.UTF-8",
     keyboard: "us",
     timezone: "UTC",
     firmware: ["microcode","realtek","bnx2","bnx2x"],
     packages: [],
     files: [],
-  } as Required<Pick<Host, 'suite' | 'locale' | 'keyboard' | 'timezone' | 'firmware' | 'packages' | 'files'>>,
+  } as Required<Pick<Host, 'suite' | 'snapshots' | 'locale' | 'keyboard' | 'timezone' | 'firmware' | 'packages' | 'files'>>,
   admin: {
     name: "admin",
     sshKeys: [],

@@ -15,8 +15,11 @@ import { type Machine, must } from './machine.js'
 /** Where the library is mounted. */
 export const LIBRARY = '/run/keyvisor/library'
 
-/** Seconds that a guest has for its sign. Emulation is five to ten times slower than KVM. */
-const PATIENCE: Record<Accelerator, number> = { kvm: 300, tcg: 900 }
+/**
+ * Seconds that a guest has for its sign. Emulation is five to ten times slower than KVM, and KVM in an emulated PC lies
+ * between: on a builder that was busy besides, a small Debian took 245.
+ */
+const PATIENCE: Record<Accelerator, number> = { kvm: 600, tcg: 900 }
 
 /** Milliseconds between two looks for it. */
 const LOOK_EVERY = 1000

@@ -1,6 +1,8 @@
 /**
- * What a guest's system sees of its identity, read from the arguments of the QEMU that runs: not from what was wanted.
+ * What a guest's system sees of its hardware, read from the arguments of the QEMU that runs: not from what was wanted. A
+ * domain that somebody edited, and a libvirt that does not do as it is told, show here.
  */
+import { KiB } from '../base/units.js'
 import type { Hardware } from '../plan/report.js'
 import type { Machine } from './machine.js'
 
@@ -18,6 +20,17 @@ export function readHardware(machine: Machine, guest: string): Hardware | null {
     serial: /,serial=([^,]*)/.exec(system)?.[1] ?? '',
     macs: devices.flatMap(({ mac }) => mac ?? []),
     diskSerials: devices.flatMap(({ drive, serial }) => (drive && serial) ?? []),
+    ...sizeOf(valuesOf),
+  }
+}
+
+/** As libvirt writes it: `-m size=524288k`, `-smp 1,maxcpus=2,…`, `-accel kvm`. What is not there, QEMU was not told. */
+function sizeOf(valuesOf: (option: string) => string[]): Pick<Hardware, 'memory' | 'cpus' | 'accelerator'> {
+  return {
+    memory: Number(/^size=(\d+)k/.exec(valuesOf('-m')[0] ?? '')?.[1] ?? 0) * KiB,
+    cpus: Number.parseInt(valuesOf('-smp')[0] ?? '1', 10),
+    // QEMU emulates where it is told nothing.
+    accelerator: /^kvm\b/.test(valuesOf('-accel')[0] ?? '') ? 'kvm' : 'tcg',
   }
 }
 

@@ -1,8 +1,10 @@
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import t from 'tap'
 import { Interrupted, type KeyvisorError } from '../../src/base/errors.js'
-import { systemTools, type ToolCall, treeTools, which } from '../../src/base/tool.js'
+import { lastWords, systemTools, type ToolCall, treeTools, which } from '../../src/base/tool.js'
 import { storeFolder } from '../../src/build/store.js'
 import { needTools, skipAloud } from '../tools.js'
 
@@ -51,6 +53,24 @@ t.test('input reaches a tool, and lines are told as they come', async (t) => {
   t.strictSame(lines, ['ä', 'b', 'last'])
 })
 
+t.test('a stream reaches a tool, and its output a file', async (t) => {
+  const path = join(t.testdir(), 'out')
+  const output = await open(path, 'w')
+  const chunks = Array.from({ length: 40 }, (_, index) => Buffer.alloc(100_000, index))
+  t.strictSame(await sh('cat; echo err >&2', { input: Readable.from(chunks), output }), {
+    stdout: '',
+    stderr: 'err\n',
+  })
+  await output.close()
+  t.ok(readFileSync(path).equals(Buffer.concat(chunks)))
+})
+
+t.test('a stream that is not read to its end is let go', async (t) => {
+  const endless = new Readable({ read: () => void endless.push(Buffer.alloc(65_536)) })
+  t.match(await failure(sh('exit 4', { input: endless })), { code: 'tool-failed' })
+  t.ok(endless.destroyed)
+})
+
 t.test('a tool that does not read its input is no failure', async (t) => {
   await sh('exit 0', { input: Buffer.alloc(10 << 20) })
   t.match(await failure(sh('exit 4', { input: Buffer.alloc(10 << 20) })), { code: 'tool-failed' })
@@ -60,6 +80,10 @@ t.test('an exit code is told, with the command and the end of what the tool said
   const error = await failure(sh('seq -f "line %g" 1 40 >&2; exit 7'))
   t.match(error, { code: 'tool-failed', message: /^sh failed \(exit code 7\)\n {2}command: setpriv .*sh -c/ })
   const shown = error.message.split('\n').filter((line) => line.startsWith('  | '))
+  t.strictSame(
+    lastWords(error),
+    shown.map((line) => line.slice(4)),
+  )
   t.strictSame(
     shown,
     Array.from({ length: 12 }, (_, index) => `  | line ${index + 29}`),

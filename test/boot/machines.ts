@@ -55,6 +55,7 @@ export async function checkPc(t: Test, demo: Demo, lock: string, pc: Pc): Promis
     const told = trial.events.filter((event): event is GuestEvent => event.event === 'guest')
     t.strictSame(told.map(fromEvent), planned, 'the report')
     const running = planned.filter(({ runs }) => runs)
+    t.strictSame(told.flatMap(ofHardware), running, "the report's hardware")
     t.strictSame(await processesOn(trial), running, 'the processes')
     t.comment(`done after ${done?.seconds} s; ${running.map(inWords).join(', ') || 'no guest'}`)
   })
@@ -70,6 +71,11 @@ async function plannedFor(lock: string, { memory, cpus, virtualization }: Pc): P
 
 function fromEvent(event: GuestEvent): Numbers {
   return { ...numbersOf(event), runs: event.state === 'started' }
+}
+
+/** What the stick read of the guest's QEMU. */
+function ofHardware({ name, hardware }: GuestEvent): Numbers[] {
+  return hardware ? [{ ...numbersOf({ ...hardware, name }), runs: true }] : []
 }
 
 function numbersOf({

@@ -1,19 +1,22 @@
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
 import {
   answers,
+  answersPackages,
+  checkLockFolder,
   type LockRequest,
-  lockedDebs,
   lockedSet,
   makeLock,
   readLock,
   setDigest,
+  withImages,
   writeLock,
 } from '../../src/build/lock.js'
 import { Store } from '../../src/build/store.js'
-import type { Lock, LockedPackage } from '../../src/plan/types.js'
+import type { Lock } from '../../src/plan/types.js'
+import { answeringLock, item, lockOf } from './locks.js'
 
 const request: LockRequest = { packages: [], images: {}, mirror: undefined }
 
@@ -50,6 +53,41 @@ t.test('a lock answers only what was asked for when it was made', async (t) => {
   t.ok(answers(lock, moved), 'where an image lies, or a mirror, is not what was asked for')
 })
 
+t.test('the order of guests is not what was asked for', async (t) => {
+  const { store, request } = await imageLock(t)
+  const sets = ['guest.b', 'guest.a'].map((set) => ({ set, suite: 'trixie', packages: ['vim'] }))
+  const lock = await answeringLock({ ...request, packages: sets }, store)
+  t.ok(answers(lock, { ...request, packages: sets.toReversed() }))
+  t.ok(answersPackages(lock, { ...request, packages: sets.toReversed() }))
+  t.notOk(answersPackages(lock, { ...request, packages: sets.slice(1) }))
+})
+
+t.test('other images leave the packages as they are', async (t) => {
+  const { folder, store, request } = await imageLock(t)
+  const packages = [{ set: 'host', suite: 'trixie', packages: ['vim'] }]
+  const lock = await answeringLock({ ...request, packages }, store)
+  writeFileSync(join(folder, 'other.raw'), 'other')
+  const other = { ...request, packages, images: { other: join(folder, 'other.raw') } }
+  const renewed = await withImages(lock, other, store)
+  t.ok(answers(renewed, other))
+  t.strictSame(renewed.images, { other: { sha256: sha256('other'), size: 5 } })
+  t.strictSame(renewed.sets, lock.sets)
+})
+
+t.test('a lock that cannot be written is told before anything is chosen', async (t) => {
+  const { folder, store, request } = await imageLock(t)
+  const lock = await makeLock(request, store)
+  const path = join(folder, 'nowhere', 'x.lock.json')
+  for (const tried of [checkLockFolder(path), writeLock(path, lock)]) {
+    await t.rejects(tried, {
+      code: 'lock-unwritable',
+      message: `there is no folder ${join(folder, 'nowhere')}`,
+      hint: /--lock/,
+    })
+  }
+  await t.rejects(checkLockFolder('/dev/null/x'), { code: 'lock-unwritable', message: /not a directory/ })
+})
+
 t.test('a damaged lock is named', async (t) => {
   const { store, request, path } = await imageLock(t)
   await writeLock(path, await makeLock(request, store))
@@ -72,75 +110,14 @@ t.test('a damaged lock is named', async (t) => {
   await t.rejects(readLock(join(path, 'below')), { code: 'lock-damaged' })
 })
 
-// --------------------------------------------------------------------------------------------- packages
-
-const item = (name: string, text: string): LockedPackage => ({
-  ...{ name, version: '1:2', architecture: 'amd64', sha256: sha256(text), size: text.length },
-  filename: `pool/${name}_2_amd64.deb`,
-  stanza: `Package: ${name}\n`,
-})
-
-function lockOf(items: LockedPackage[]): Lock {
-  const packages = Object.fromEntries(items.map((item) => [`${item.name}_1:2_amd64`, item]))
-  return {
-    ...{ version: 1, epoch: 1, requests: '', packages, images: {} },
-    // An archive that has nothing, whatever the network is like.
-    sources: { trixie: ['deb file:/nonexistent trixie main'] },
-    sets: { host: Object.keys(packages), some: Object.keys(packages).slice(0, 1) },
-  }
-}
-
-async function storeWith(t: { testdir(): string }, ...texts: string[]): Promise<Store> {
-  const store = await Store.open(join(t.testdir(), 'store'))
-  for (const text of texts) {
-    const file = join(await store.scratch('test'), 'deb')
-    writeFileSync(file, text)
-    await store.add(file)
-  }
-  return store
-}
-
 t.test('a set is its packages in order, and its digest changes with each', async (t) => {
-  const lock = lockOf([item('a', 'A'), item('b', 'B')])
+  const [a, b] = [item('a', 'A'), item('b', 'B')]
+  const lock = lockOf({ host: [a, b], some: [a] })
   t.strictSame(
     lockedSet(lock, 'host').map(({ name }) => name),
     ['a', 'b'],
   )
   t.throws(() => lockedSet(lock, 'none'), /BUG/)
   t.not(setDigest(lock, 'host'), setDigest(lock, 'some'))
-  t.not(setDigest(lock, 'host'), setDigest(lockOf([item('a', 'A'), item('b', 'C')]), 'host'))
-})
-
-t.test('packages that the store has need no network', async (t) => {
-  const store = await storeWith(t, 'A', 'B')
-  const debs = await lockedDebs(lockOf([item('a', 'A'), item('b', 'B')]), ['host', 'some'], {
-    store,
-    progress: () => t.fail('nothing is fetched'),
-  })
-  t.equal(debs['host']?.length, 2)
-  t.equal(debs['some']?.[0]?.path, store.objectPath(sha256('A')))
-})
-
-t.test('a package that cannot be had is named with all others', async (t) => {
-  const store = await storeWith(t, 'A')
-  const lock = lockOf([item('a', 'A'), item('b', 'B'), item('c', 'C')])
-  const controller = new AbortController()
-  await t.rejects(lockedDebs(lock, ['host'], { store, progress: () => {}, signal: controller.signal }), {
-    code: 'package-gone',
-    message: /: b 1:2, c 1:2$/,
-    hint: /--update/,
-  })
-  t.strictSame(await store.staleScratch(), [])
-})
-
-t.test('a damaged package is fetched again, never used', async (t) => {
-  const store = await storeWith(t, 'A', 'B')
-  const path = store.objectPath(sha256('B'))
-  chmodSync(path, 0o644)
-  writeFileSync(path, 'X')
-  const lock = lockOf([item('a', 'A'), item('b', 'B')])
-  await t.rejects(lockedDebs(lock, ['host'], { store, progress: () => {} }), {
-    code: 'package-gone',
-    message: /: b 1:2$/,
-  })
+  t.not(setDigest(lock, 'host'), setDigest(lockOf({ host: [a, item('b', 'C')] }), 'host'))
 })

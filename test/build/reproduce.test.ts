@@ -48,7 +48,15 @@ t.test('the same bytes elsewhere', async (t) => {
   await packagesFrom(lock, storeFolder(), join(home, 'store'), user)
 
   const { varied, options } = together(NO_NETWORK, OTHER_HOST_NAME, clock, ONE_CORE, who, OTHER_HABITS)
-  const args = [packageFile('profiles/minimal.yaml'), '--lock', lockFile, '--out', join(home, 'out')]
+  const args = [
+    packageFile('profiles/minimal.yaml'),
+    '--lock',
+    lockFile,
+    '--out',
+    join(home, 'out'),
+    '--locked',
+    '--offline',
+  ]
   const { code, output } = await startBuild(join(home, 'store'), args, { ...options, cwd: '/' }).ended
   t.equal(code, 0, output)
   console.error(

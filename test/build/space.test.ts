@@ -36,7 +36,7 @@ async function finish(store: Store, { key }: Stage, name: string, size: number):
   const digest = sha256(bytes)
   mkdirSync(dirname(store.objectPath(digest)), { recursive: true })
   writeFileSync(store.objectPath(digest), bytes)
-  await store.writeRecord(key, { objects: { [name]: { sha256: digest, size } }, facts: {} })
+  await store.writeRecord(key, { stage: name, objects: { [name]: { sha256: digest, size } }, facts: {} })
 }
 
 async function finishAll(store: Store): Promise<void> {

@@ -1,8 +1,8 @@
-import { chmodSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Json, sha256 } from '../../src/base/digests.js'
-import { Interrupted } from '../../src/base/errors.js'
+import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
 import type { ProgressEvent } from '../../src/base/progress.js'
 import { runStage, type StageRun, stage } from '../../src/build/stage.js'
 import { Store } from '../../src/build/store.js'
@@ -75,6 +75,64 @@ t.test('a damaged or lost object is made anew', async (t) => {
   t.strictSame((await runStage(run, demo, make)).objects, objects)
   t.equal(made.times, 2)
   t.ok(await run.store.verified(sha256('bytes'), 5))
+})
+
+t.test('one flipped byte of a result is found before it is used', async (t) => {
+  if (!needTools(t, 'unshare')) return
+  const run = await freshRun(t)
+  const { made, make } = work('a payload, or a packed tree')
+  const { objects } = await runStage(run, demo, make)
+  const path = objects['disk']?.path as string
+  const bytes = readFileSync(path)
+  bytes[7] = (bytes[7] as number) ^ 1
+  chmodSync(path, 0o644)
+  writeFileSync(path, bytes)
+  const again = await runStage(run, demo, make)
+  t.equal(made.times, 2)
+  t.equal(readFileSync(again.objects['disk']?.path as string, 'utf8'), 'a payload, or a packed tree')
+})
+
+t.test('a reused result was used now; its record says of which stage, and no paths', async (t) => {
+  if (!needTools(t, 'unshare')) return
+  const run = await freshRun(t)
+  const { make } = work('bytes')
+  await runStage(run, demo, make)
+  const record = run.store.recordPath(demo.key)
+  t.strictSame(JSON.parse(readFileSync(record, 'utf8')), {
+    stage: 'disk.counter',
+    objects: { disk: { sha256: sha256('bytes'), size: 5 } },
+    facts: {},
+  })
+  const long = new Date('2020-01-01')
+  utimesSync(record, long, long)
+  await runStage(run, demo, make)
+  t.ok(Date.now() - statSync(record).mtimeMs < 60_000)
+})
+
+t.test('a full or failing disk is told as such, with what was being done', async (t) => {
+  if (!needTools(t, 'unshare')) return
+  const run = await freshRun(t)
+  const failing = (error: Error) => runStage(run, demo, () => Promise.reject(error))
+  const errno = (code: string) => Object.assign(new Error(`${code}: no luck, write`), { code })
+  const tool = (text: string) => new KeyvisorError('tool-failed', `mksquashfs failed\n  | ${text}`)
+  const full = {
+    code: 'no-space',
+    message: /^the disk got full, at this: make a disk\n/,
+    hint: /store prune/,
+  }
+  const broken = { code: 'disk-failed', message: /^the disk failed, at this: make a disk\n/, hint: /dmesg/ }
+  for (const error of [
+    errno('ENOSPC'),
+    errno('EDQUOT'),
+    tool('Write failed because No space left on device'),
+  ])
+    await t.rejects(failing(error), full)
+  for (const error of [errno('EIO'), errno('EROFS'), tool('cp: error writing: Input/output error')])
+    await t.rejects(failing(error), broken)
+  await t.rejects(failing(errno('EACCES')), { code: 'EACCES' })
+  await t.rejects(failing(tool('no such option')), { code: 'tool-failed' })
+  const own = new KeyvisorError('bad-words', 'No space left on device')
+  await t.rejects(failing(own), { code: 'bad-words' }, 'what is told already is not told anew')
 })
 
 t.test('a stage that fails leaves no scratch, no record, and its own error', async (t) => {

@@ -44,6 +44,7 @@ const lock: Lock = {
   version: 1,
   epoch: 1_750_000_000,
   requests: '',
+  asked: [],
   sources: { trixie: ['deb http://archive.example/debian trixie main'] },
   packages: Object.fromEntries(
     [...new Set(Object.values(SETS).flat())].map((name) => [id(name), locked(name)]),

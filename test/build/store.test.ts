@@ -13,7 +13,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
-import { replaceFile, Store, storeFolder } from '../../src/build/store.js'
+import { replaceFile, Store, storeFolder, storeLimit } from '../../src/build/store.js'
 import { skipAloud } from '../tools.js'
 import { killedAt } from './killed.js'
 
@@ -102,12 +102,22 @@ t.test('a record comes back as it went; a damaged one is none', async (t) => {
   const key = sha256('key')
   t.equal(await store.readRecord(key), undefined)
   const record = {
+    stage: 'disk.counter',
     objects: { tree: { sha256: sha256('x'), size: 1 } },
     facts: { rootHash: 'ab', deep: [1, null] },
   }
   await store.writeRecord(key, record)
   t.strictSame(await store.readRecord(key), record)
-  for (const damage of ['{"objects": {', '', 'null', '[]', '{}', '{"objects":{}}', '7']) {
+  for (const damage of [
+    '{"objects": {',
+    '',
+    'null',
+    '[]',
+    '{}',
+    '{"objects":{}}',
+    '7',
+    '{"objects":{"a":1},"facts":{}}',
+  ]) {
     writeFileSync(join(store.folder, 'records', `${key}.json`), damage)
     t.equal(await store.readRecord(key), undefined, damage)
   }
@@ -142,6 +152,56 @@ t.test('scratch folders of one stage do not collide', async (t) => {
   t.equal(new Set(folders).size, 10)
 })
 
+// ------------------------------------------------------------------------------------------- last use
+
+t.test('a use shows in the times of what was used', async (t) => {
+  const store = await open(t)
+  const { path, sha256: digest, size } = await store.add(await scratchFile(store, 'bytes'))
+  t.ok(Date.now() - statSync(path).mtimeMs < 60_000, 'an object is used when it comes')
+  const long = new Date('2020-01-01')
+  utimesSync(path, long, long)
+  await store.has(digest, size)
+  t.equal(statSync(path).mtimeMs, long.getTime(), 'to be seen is not to be used')
+  await store.verified(digest, size)
+  t.ok(Date.now() - statSync(path).mtimeMs < 60_000)
+})
+
+t.test('a lease says since when somebody is at work', async (t) => {
+  const store = await open(t)
+  t.equal(await store.leasedSince(), Number.POSITIVE_INFINITY)
+  const before = Date.now() - 1000
+  await store.leased(async () => {
+    const since = await store.leasedSince()
+    t.ok(since > before && since <= Date.now() + 1000)
+    await store.leased(async () => t.ok((await store.leasedSince()) <= since + 1000, 'the oldest counts'))
+    t.ok((await store.leasedSince()) < Number.POSITIVE_INFINITY)
+  })
+  t.equal(await store.leasedSince(), Number.POSITIVE_INFINITY)
+  await t.rejects(
+    store.leased(() => Promise.reject(new Error('no luck'))),
+    { message: 'no luck' },
+  )
+  t.strictSame(readdirSync(join(store.folder, 'tmp')), [], 'a lease ends with its work, however that ends')
+})
+
+t.test('the lease of a killed build is stale', async (t) => {
+  const store = await open(t)
+  await killedAt(
+    'rename',
+    `const store = await Store.open('${store.folder}')
+    await store.leased(() => replaceFile('${join(store.folder, 'x')}', 'text'))`,
+  )
+  t.match(readdirSync(join(store.folder, 'tmp')), [/-lease-/])
+  t.equal(await store.leasedSince(), Number.POSITIVE_INFINITY)
+  t.equal((await store.staleScratch()).length, 1)
+})
+
+t.test('the limit of the environment', async (t) => {
+  t.equal(storeLimit({}), undefined)
+  t.equal(storeLimit({ KEYVISOR_STORE_LIMIT: '20GiB' }), 20 * 2 ** 30)
+  t.throws(() => storeLimit({ KEYVISOR_STORE_LIMIT: '20G' }), { code: 'bad-store-limit', exitCode: 2 })
+})
+
 // ---------------------------------------------------------------------------------- killed in between
 
 t.test('a build that is killed before a rename leaves nothing under a final name', async (t) => {
@@ -152,7 +212,7 @@ t.test('a build that is killed before a rename leaves nothing under a final name
   await killedAt(
     'rename',
     `const store = await Store.open('${store.folder}')
-     await store.writeRecord('${sha256('key')}', { objects: {}, facts: {} })`,
+     await store.writeRecord('${sha256('key')}', { stage: '', objects: {}, facts: {} })`,
   )
   t.strictSame(finals(store.folder), [])
   const left = readdirSync(join(store.folder, 'tmp')).filter((name) => !file.includes(name))

@@ -6,7 +6,7 @@ import { errorReport, errorText, exitCodeOf } from '../../src/cli/errors.js'
 import { Interrupted, KeyvisorError } from '../../src/index.js'
 import { type Ended, keyvisor, start } from './command.js'
 
-const VERBS = ['init', 'validate', 'plan', 'build', 'inspect', 'run', 'test']
+const VERBS = ['init', 'validate', 'plan', 'build', 'lock', 'inspect', 'run', 'test', 'diff', 'store']
 
 t.test('help', async (t) => {
   const { code, stdout, stderr } = await keyvisor(['--help'])
@@ -36,9 +36,21 @@ t.test('usage errors end with 2, and say what is wrong', async (t) => {
     [['plan'], /^keyvisor: missing required argument 'profile'\n/],
     [['plan', 'a.yaml', 'b.yaml'], /^keyvisor: too many arguments/],
     [['build', 'a.yaml', '--otu', 'x'], /^keyvisor: unknown option '--otu'\n\(Did you mean --out\?\)/],
+    [['build', 'a.yaml', '--locked', '--update'], /'--locked' cannot be used with option '--update'/],
+    [['build', 'a.yaml', '--offline', '--update'], /'--offline' cannot be used with option '--update'/],
+    [
+      ['build', 'a.yaml', '--artifacts', 'zst,iso'],
+      /"iso" is none of zst, xz, bmap, sbom, provenance, sums, all/,
+    ],
+    [['build', 'a.yaml', '--bundle', 'rar'], /Allowed choices are zip, tar/],
     [['plan', 'a.yaml', '--on', 'ram=4G'], /"ram=4G" is none of ram=4GiB, cpus=2, kvm=yes, kvm=no/],
     [['plan', 'a.yaml', '--on', 'ram=4GiB,disk=1'], /"disk=1" is none of/],
     [['plan', 'a.yaml', '--on', 'cpus=0'], /"cpus=0" is none of/],
+    [['test', 'a.img', '--machines', 'a.yaml'], /--machines is for a walk\n {2}hint: give --walk, too/],
+    [['test', 'a.img', '--each'], /--each is for a walk/],
+    [['test', 'a.img', '--walk', '--jobs', '2'], /--jobs is for --each/],
+    [['test', 'a.img', '--walk', '--each', '--jobs', '0'], /Give a number from 1 to 255/],
+    [['test', 'a.img', '--walk', '--cpus', '2'], /--cpus does not go with --walk/],
   ]
   const answers = await Promise.all(cases.map(([args]) => keyvisor(args)))
   for (const [index, [args, words]] of cases.entries()) {

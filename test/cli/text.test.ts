@@ -131,6 +131,8 @@ t.test('the end of a build', async (t) => {
     },
     ...{ manifest, size: 3 * GiB, allocated: 400 * MiB, shown: 'out/a b.img' },
     program: 'npx keyvisor',
+    checked: null,
+    artifacts: [],
   }
   const text = buildText(built)
   t.match(text, /^built out\/a b\.img\n/)
@@ -141,6 +143,15 @@ t.test('the end of a build', async (t) => {
   t.ok(text.includes("  npx keyvisor run 'out/a b.img' "), 'commands can be pasted')
   t.match(buildText({ ...built, unchanged: true, lockMade: false }), /^nothing changed: /)
   t.notMatch(buildText({ ...built, lockMade: false }), /lock/)
+  t.notMatch(text, /checked/)
+  t.match(
+    buildText({ ...built, checked: 'ab12' }),
+    /^ {2}checked +a second build gave the same bytes, SHA-256 ab12$/m,
+  )
+  const artifacts = ['a b.img', 'a b.manifest.json', 'a b.bmap', 'SHA256SUMS'].map((name) => {
+    return { path: `/x/out/${name}`, sha256: '', size: 2048 }
+  })
+  t.match(buildText({ ...built, artifacts }), '\n  beside it a b.bmap, 2KiB\n            SHA256SUMS, 2KiB\n')
 })
 
 const DIGEST = 'ab'.repeat(32)

@@ -149,14 +149,14 @@ function archive(folder: string, name: string, text: string): LockedPackage {
   }
 }
 
-t.test('packages are fetched from the first source that has them, each under its digest', async (t) => {
+t.test('packages are fetched from the first archive that has them, each under its digest', async (t) => {
   if (!needTools(t, 'apt-get')) return
   const folder = t.testdir({ one: { pool: {} }, two: { pool: {} }, out: {} })
   const a = archive(join(folder, 'one'), 'a', 'AAA')
   const b = archive(join(folder, 'two'), 'b', 'B')
-  const sources = ['one', 'two'].map((name) => `deb copy:${join(folder, name)} trixie main`)
+  const archives = ['one', 'two'].map((name) => `copy:${join(folder, name)}`)
   let told = 0
-  await fetchPackages([a, b], sources, join(folder, 'out'), (bytes) => {
+  await fetchPackages([a, b], archives, join(folder, 'out'), (bytes) => {
     told = bytes
   })
   t.ok(existsSync(join(folder, 'out', `${sha256('AAA')}.deb`)))
@@ -170,7 +170,7 @@ t.test('other bytes than the locked ones do not come in', async (t) => {
   const a = archive(join(folder, 'one'), 'a', 'AAA')
   writeFileSync(join(folder, 'one', a.filename), 'BAD')
   await t.rejects(
-    fetchPackages([a], [`deb copy:${folder}/one trixie main`], join(folder, 'out'), () => {}),
+    fetchPackages([a], [`copy:${folder}/one`], join(folder, 'out'), () => {}),
     {
       code: 'package-gone',
       message: /a 1:2/,

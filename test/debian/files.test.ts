@@ -78,7 +78,8 @@ t.test('a digest changes with content, mode, owner and place, and with nothing e
   const folder = t.testdir({ same: 'A', moved: 'A' })
   const from = (name: string): TarEntry => text('/a', '', { from: { file: join(folder, name) } })
   const base = await digestEntries([from('same'), text('/b', 'B')])
-  t.equal(await digestEntries([text('/b', 'B'), from('moved')]), base)
+  t.strictSame(await digestEntries([text('/b', 'B'), from('moved')]), base)
+  t.strictSame(Object.keys(base.each), ['/a', '/b'])
   const others = [
     [text('/a', 'B'), text('/b', 'B')],
     [{ ...from('same'), mode: 0o600 }, text('/b', 'B')],
@@ -88,7 +89,10 @@ t.test('a digest changes with content, mode, owner and place, and with nothing e
     [from('same')],
   ]
   const all = await Promise.all(others.map((entries) => digestEntries(entries)))
-  t.equal(new Set([base, ...all]).size, others.length + 1)
+  t.equal(new Set([base, ...all].map((digests) => digests.all)).size, others.length + 1)
+  const other = all[0] as typeof base
+  t.not(other.each['/a'], base.each['/a'])
+  t.equal(other.each['/b'], base.each['/b'], 'each entry has a digest of its own')
 })
 
 t.test('a file that cannot be read or written is an error, not a crash', async (t) => {

@@ -13,6 +13,7 @@ function planned(host: Profile['host'] = {}): HostPlan {
     version: 1 as const,
     epoch: 1,
     requests: '',
+    asked: [],
     sources: {},
     packages: {},
     sets: {},
@@ -80,7 +81,7 @@ t.test('the programs of the stick come with all that they import, and no node: a
 })
 
 t.test('entries of two profiles differ exactly where the profiles do', async (t) => {
-  t.equal(
+  t.strictSame(
     await digestEntries(await hostEntries(planned())),
     await digestEntries(await hostEntries(planned({}))),
   )

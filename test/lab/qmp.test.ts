@@ -59,6 +59,13 @@ t.test('a QEMU that ends leaves nobody waiting', async (t) => {
   await t.rejects(qmp.execute('quit'), { message: /ended before it answered quit/ })
 })
 
+t.test('a QEMU that hangs leaves nobody waiting, and is asked nothing more', async (t) => {
+  const path = await fakeQemu(t, ({ execute }) => (execute === 'hang' ? [] : [{ return: {} }]))
+  const qmp = await openQmp(path, new AbortController().signal, 0.2)
+  await t.rejects(qmp.execute('hang'), { message: 'QEMU does not answer hang' })
+  await t.rejects(qmp.execute('good'), 'a late answer would be taken for this one')
+})
+
 t.test('waiting for a socket that never comes ends by its signal', async (t) => {
   const path = join(socketFolder(t), 'none')
   await t.rejects(openQmp(path, AbortSignal.timeout(120)))

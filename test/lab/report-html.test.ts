@@ -3,7 +3,7 @@
  */
 import t from 'tap'
 import { reportHtml } from '../../src/lab/report-html.js'
-import { needTool } from '../tools.js'
+import { needBrowser } from '../tools.js'
 import { openPage } from './browser.js'
 import { FAILED, NAMES, OUTSIDE, PICTURES, WALK } from './walk.js'
 
@@ -20,7 +20,7 @@ function plain(html: string): string {
 }
 
 t.test('in a browser', async (t) => {
-  if (!needTool(t, 'chromium')) return
+  if (!needBrowser(t)) return
   const { dom, requests } = await openPage(html, t.testdir())
 
   await t.test('the verdict and each PC with its own at a glance', async (t) => {
@@ -78,7 +78,7 @@ t.test('in a browser', async (t) => {
 })
 
 t.test("what the browser's test can see", async (t) => {
-  if (!needTool(t, 'chromium')) return
+  if (!needBrowser(t)) return
   const outside = `<img src="${OUTSIDE}picture.png">`
   const { requests } = await openPage(`<!DOCTYPE html><title>x</title>${outside}`, t.testdir())
   t.strictSame(requests, [`GET ${OUTSIDE}picture.png`], 'a page that asks is seen to ask')

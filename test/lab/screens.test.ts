@@ -21,7 +21,7 @@ async function played(t: Test, ssh: string[] | null = null) {
   const screen = { png: NOT_YET, shots: 0 }
   const events: object[] = []
   const trial = {
-    ...{ folder: join(folder, 'trial'), ssh, events },
+    ...{ folder: join(folder, 'trial'), ssh, events, manifest: { guests: [] as object[] } },
     async screenshot(path: string) {
       screen.shots++
       await writeFile(path, screen.png)
@@ -114,7 +114,12 @@ t.test("each running guest's own screen, whatever it is called", async (t) => {
      esac`,
   )
   events.push(
-    ...[guest('web'), guest('off', { confinement: null }), guest('spare', { state: 'skipped' })],
+    ...[
+      { event: 'host' },
+      guest('web'),
+      guest('off', { confinement: null }),
+      guest('spare', { state: 'skipped' }),
+    ],
     ...[guest('none'), guest("it's; exit 1", { state: 'failed' }), guest('odd'), { event: 'done' }],
   )
   screens.watch(trial)
@@ -133,10 +138,46 @@ t.test("each running guest's own screen, whatever it is called", async (t) => {
   ])
 })
 
+t.test('the guest that a stick still waits for, when time is up', async (t) => {
+  const { trial, events, report, screens } = await played(t)
+  const shown = join(report, '..', 'shown.png')
+  writeFileSync(shown, picture(7))
+  trial.ssh = await stickWith(t, `[ "$5" != last ] && cat '${shown}' > "$6"`)
+  const listed = [
+    ...[
+      { name: 'web', autostart: 10 },
+      { name: 'mute', autostart: 20 },
+    ],
+    ...[
+      { name: 'last', autostart: 30 },
+      { name: 'manual', autostart: null },
+    ],
+  ]
+  trial.manifest.guests.push(...(listed as unknown as typeof trial.manifest.guests))
+  events.push({ event: 'host' }, guest('web'))
+  screens.watch(trial)
+  await screens.close(trial, { done: false, good: false })
+  const taken = screens.taken().map(({ name }) => name)
+  t.strictSame(taken.filter((name) => name.startsWith('guest ')).sort(), ['guest mute', 'guest web'])
+  t.equal(screens.taken().at(-1)?.name, 'failure', 'and the screen of the PC is the last')
+  t.ok(screens.missing().includes('guest last: libvirt gave no picture of it'), 'it was not started yet')
+})
+
+t.test('a stick whose host is not up is asked nothing', async (t) => {
+  const { trial, screens } = await played(t, ['false'])
+  trial.manifest.guests.push({
+    name: 'web',
+    autostart: 10,
+  } as unknown as (typeof trial.manifest.guests)[number])
+  screens.watch(trial)
+  await screens.close(trial, { done: false, good: false })
+  t.notOk(screens.missing().some((line) => line.startsWith('guest ')))
+})
+
 t.test('a stick that nobody can log in to', async (t) => {
   for (const ssh of [null, ['false']]) {
     const { trial, events, screens } = await played(t, ssh)
-    events.push(guest('a'), guest('b'))
+    events.push({ event: 'host' }, guest('a'), guest('b'))
     screens.watch(trial)
     await screens.close(trial, { done: true, good: true })
     const missing = screens.missing().filter((line) => line.startsWith('guest '))

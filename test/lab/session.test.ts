@@ -30,14 +30,14 @@ function pcIn(folder: string): VirtualPc {
 }
 
 /** A QEMU that answers every command, switches off by `system_powerdown` where `obeys`, and ends when it is killed. */
-function played(folder: string, obeys: boolean): ToolRunner {
+function played(folder: string, obeys: boolean, answers = true): ToolRunner {
   const run = (call: ToolCall) =>
     new Promise<ToolResult>((resolve, reject) => {
       const server: Server = createServer((socket) => {
         socket.write('{"QMP": {}}\n')
         socket.on('error', () => {})
         socket.on('data', (chunk) => {
-          socket.write('{"return": {}}\n')
+          if (answers) socket.write('{"return": {}}\n')
           if (obeys && String(chunk).includes('system_powerdown'))
             end(() => resolve({ stdout: '', stderr: '' }))
         })
@@ -113,4 +113,17 @@ t.test('a QEMU that aborts is told from one that refuses its arguments', async (
   const start = (message: string) => startSession(pcIn(folder), folder, [], watch, failing(message))
   await t.rejects(start('qemu failed (exit code 134)\n | assertion failed'), { code: 'qemu-broke' })
   await t.rejects(start('qemu failed (exit code 1)\n | bad -smp'), { code: 'tool-failed' })
+})
+
+t.test('one that starts and does not answer is ended, and said to be silent', async (t) => {
+  const folder = socketFolder(t)
+  const watch = { onEvent() {}, onSerial() {} }
+  const silent = played(folder, false, false)
+  await t.rejects(startSession(pcIn(folder), folder, [], watch, silent, 0.3), { code: 'qemu-silent' })
+  const deaf: ToolRunner = {
+    argv: () => [],
+    run: ({ signal }) =>
+      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Interrupted()))),
+  }
+  await t.rejects(startSession(pcIn(folder), folder, [], watch, deaf, 0.3), { code: 'qemu-silent' })
 })

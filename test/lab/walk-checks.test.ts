@@ -15,6 +15,7 @@ const host: HostEvent = {
 
 const hardware: Hardware = {
   ...{ uuid: UUID, macs: ['52:54:00:00:00:01'], serial: 'KV-1', diskSerials: ['KV-d1', 'KV-d2'] },
+  ...{ memory: 512 * MiB, cpus: 2, accelerator: 'kvm' },
 }
 
 const ready: GuestEvent = {
@@ -82,6 +83,19 @@ t.test('a guest that fell silent did not count', async (t) => {
   t.match(line('said', verdict([stop('a'), says('b', '')])), /^FAILED said counter: "" is not one more/)
 })
 
+t.test('a PC on which nothing was heard of it may have counted', async (t) => {
+  const broke: Stop = { name: 'b', events: [host] }
+  const said = (text: string) => line('said', verdict([stop('a'), broke, says('c', text)]))
+  t.equal(said('start number 2'), 'ok said counter: "start number 2", one more than on a')
+  t.equal(
+    said('start number 3'),
+    'ok said counter: "start number 3", 2 more than on a; nothing was heard of it on b',
+  )
+  t.match(said('start number 4'), /^FAILED said .* on a; nothing was heard of it on b$/)
+  t.match(said('start number 1'), /^FAILED said /)
+  t.match(said(''), /^FAILED said /)
+})
+
 t.test('a PC on which it did not run is no step', async (t) => {
   const leftOut = stop('b', { state: 'skipped', said: '', hardware: null })
   t.equal(
@@ -138,16 +152,30 @@ t.test('each part of the identity counts', async (t) => {
   )
 })
 
-t.test('memory, CPUs and accelerator are those planned', async (t) => {
-  const size = (guest: Partial<GuestEvent>) => line('size', verdict([stop('a', guest)]))
+t.test('memory, CPUs and accelerator of its QEMU are those planned', async (t) => {
+  const size = (change: Partial<Hardware>) =>
+    line('size', verdict([stop('a', { ...change, hardware: { ...hardware, ...change } })]))
   t.equal(
     size({ memory: 256 * MiB }),
-    'FAILED size counter: planned are 512MiB, 2 CPUs, KVM; it has 256MiB, 2 CPUs, KVM',
+    'FAILED size counter: planned are 512MiB, 2 CPUs, KVM; its QEMU has 256MiB, 2 CPUs, KVM',
   )
-  t.match(size({ accelerator: 'tcg' }), /^FAILED size .* it has 512MiB, 2 CPUs, TCG$/)
-  t.match(size({ cpus: 1 }), /^FAILED size .* it has 512MiB, 1 CPU, KVM$/)
+  t.match(size({ accelerator: 'tcg' }), /^FAILED size .* has 512MiB, 2 CPUs, TCG$/)
+  t.match(size({ cpus: 1 }), /^FAILED size .* has 512MiB, 1 CPU, KVM$/)
   const less = { ...planned, memory: 128 * MiB }
   t.match(line('size', verdict([stop('a')], counter, less)), /^FAILED size counter: planned are 128MiB/)
+})
+
+t.test('a stick that says another size than its guest has', async (t) => {
+  t.match(
+    line('size', verdict([stop('a', { hardware: { ...hardware, memory: 256 * MiB } })])),
+    /^FAILED size counter: planned are 512MiB, .*; its QEMU has 256MiB/,
+    'its word alone is no proof',
+  )
+  t.equal(
+    line('size', verdict([stop('a', { cpus: 1 })])),
+    'FAILED size counter: it has 512MiB, 2 CPUs, KVM; the stick says 512MiB, 1 CPU, KVM',
+  )
+  t.match(line('size', verdict([stop('a', { hardware: null })])), /^FAILED size .* did not say what its QEMU/)
 })
 
 t.test('a stick that was started by something else', async (t) => {

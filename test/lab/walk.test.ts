@@ -1,28 +1,14 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
+import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
 import type { ProgressEvent } from '../../src/base/progress.js'
-import { GiB, MiB } from '../../src/base/units.js'
-import type { ManifestGuest } from '../../src/build/manifest.js'
 import { Store } from '../../src/build/store.js'
 import { loadMachines, MACHINES_FILE } from '../../src/lab/machines.js'
-import { sizesOn, walkImage } from '../../src/lab/walk.js'
-import type { ReportEvent } from '../../src/plan/report.js'
-
-const web = {
-  ...{ name: 'web', autostart: 10, cpus: { min: 1, max: 2 } },
-  memory: { min: 256 * MiB, max: 512 * MiB },
-} as unknown as ManifestGuest
-const pc = { memory: 3 * GiB, cpus: 1, accelerator: 'tcg', virtualization: true } as const
-
-t.test("under KVM the host's word on virtualization counts", async (t) => {
-  const host = (accelerator: 'kvm' | 'tcg') => [{ event: 'host', accelerator } as unknown as ReportEvent]
-  const kvm = { ...pc, accelerator: 'kvm' } as const
-  t.equal(sizesOn(kvm, [web], host('kvm'))[0]?.accelerator, 'kvm')
-  t.equal(sizesOn(kvm, [web], host('tcg'))[0]?.accelerator, 'tcg')
-  t.equal(sizesOn(pc, [web], host('tcg'))[0]?.accelerator, 'kvm', 'under TCG it is sure')
-  t.equal(sizesOn({ ...pc, virtualization: false }, [web], host('kvm'))[0]?.accelerator, 'tcg')
-})
+import type { Proof } from '../../src/lab/prove.js'
+import { visitAll, walkImage } from '../../src/lab/walk.js'
+import type { Stop } from '../../src/lab/walk-checks.js'
 
 t.test('what is no image ends a walk before anything is fetched, made or started', async (t) => {
   const store = await Store.open(join(t.testdir(), 'store'))
@@ -32,4 +18,94 @@ t.test('what is no image ends a walk before anything is fetched, made or started
   await t.rejects(walkImage('/nowhere.img', machines, {}, run), { code: 'no-such-file' })
   t.strictSame(heard, [])
   t.strictSame(readdirSync(join(store.folder, 'tmp')), [])
+})
+
+const machines = (await loadMachines(MACHINES_FILE)).slice(0, 4)
+const names = machines.map(({ name }) => name)
+const passed = (name: string) =>
+  ({ passed: true, checks: [], events: [{ event: 'host', name }] }) as unknown as Proof
+
+t.test('one PC after the other, each told of those before', async (t) => {
+  const told: string[][] = []
+  let under = 0
+  const prove = async ({ name }: { name: string }, before: readonly Stop[]) => {
+    t.equal(++under, 1, 'one stick is in one PC at a time')
+    told.push(before.map((stop) => stop.name))
+    await sleep(5)
+    under--
+    return passed(name)
+  }
+  const { passed: good, runs } = await visitAll(machines, { jobs: 3 }, 'tcg', prove)
+  t.ok(good)
+  t.strictSame(told, [[], names.slice(0, 1), names.slice(0, 2), names.slice(0, 3)])
+  t.strictSame(
+    runs.map(({ machine }) => machine.name),
+    names,
+  )
+})
+
+t.test('a PC that QEMU cannot be fails by name, with its last words, and the next are tried', async (t) => {
+  const failures: Record<string, KeyvisorError> = {
+    [names[1] as string]: new KeyvisorError(
+      'tool-failed',
+      'qemu failed (exit code 1)\n  command: qemu -m 8G\n  | cannot set up guest memory: Cannot allocate memory',
+    ),
+    [names[2] as string]: new KeyvisorError(
+      'qemu-silent',
+      'QEMU was started, and did not answer within 60 s',
+    ),
+  }
+  const proven: string[] = []
+  const prove = async ({ name }: { name: string }) => {
+    if (failures[name]) throw failures[name]
+    return passed(name)
+  }
+  const onProof = ({ name }: { name: string }) => void proven.push(name)
+  const { passed: good, runs } = await visitAll(machines, { onProof }, 'tcg', prove)
+  t.notOk(good)
+  t.strictSame(proven, names)
+  t.strictSame(
+    runs.map(({ proof }) => proof.passed),
+    [true, false, false, true],
+  )
+  t.match(runs[1]?.proof, {
+    ...{ memory: machines[1]?.memory, accelerator: 'tcg', virtualization: false, events: [] },
+    checks: [
+      {
+        name: 'trial',
+        detail: 'qemu failed (exit code 1); cannot set up guest memory: Cannot allocate memory',
+      },
+    ],
+  })
+  t.match(runs[2]?.proof.checks, [{ detail: 'QEMU was started, and did not answer within 60 s' }])
+})
+
+t.test('what is not of one PC ends the walk', async (t) => {
+  for (const error of [new Interrupted(), new KeyvisorError('stick-too-small', 'x'), new Error('BUG: x')]) {
+    const begun: string[] = []
+    const onMachine = ({ name }: { name: string }) => void begun.push(name)
+    await t.rejects(
+      visitAll(machines, { onMachine }, 'tcg', () => Promise.reject(error)),
+      error,
+    )
+    t.strictSame(begun, names.slice(0, 1), 'and no other PC is begun')
+  }
+})
+
+t.test('sticks as new are tried at the same time, and told of in the order of their PCs', async (t) => {
+  let under = 0
+  let most = 0
+  const prove = async ({ name }: { name: string }, before: readonly Stop[]) => {
+    t.strictSame(before, [], 'nothing is kept')
+    most = Math.max(most, ++under)
+    await sleep(name === names[0] ? 40 : 5)
+    under--
+    return passed(name)
+  }
+  const { runs } = await visitAll(machines, { each: true, jobs: 2 }, 'tcg', prove)
+  t.equal(most, 2)
+  t.strictSame(
+    runs.map(({ machine }) => machine.name),
+    names,
+  )
 })

@@ -66,7 +66,7 @@ if (demo && mute) {
     const options = { accelerator: 'tcg', ssh: true, keep, stickSize: 4 * GiB } as const
     await withTrial(demo.image, options, demo.run, async (trial) => {
       t.match(
-        await waitFor(trial, 400, isEvent('done')),
+        await waitFor(trial, 900, isEvent('done')),
         { guests: { ready: 2 } },
         'as long as there is space',
       )

@@ -3,9 +3,13 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { ProgressEvent } from '../../src/base/progress.js'
+import { objectPaths, readContents } from '../../src/build/contents.js'
+import { type Stages, stageList } from '../../src/build/stages.js'
+import type { Store } from '../../src/build/store.js'
 import { packageFile } from '../../src/debian/namespace.js'
 
 /** The compiled program: `npm run build` makes it. */
@@ -39,11 +43,33 @@ export function startBuild(store: string, args: readonly string[], options: Buil
   createInterface({ input: child.stderr }).on('line', keep)
   createInterface({ input: child.stdout }).on('line', (line) => {
     const event = JSON.parse(line) as ProgressEvent
-    if (!['bytes', 'note', 'start'].includes(event.kind)) keep(line.slice(0, 2000))
+    if (!['bytes', 'note', 'start'].includes(event.kind)) keep(line.slice(0, 50_000))
     options.onEvent?.(event)
   })
   const ended = once(child, 'exit').then(([code, signal]) => ({ code, signal, output: kept.join('\n') }))
   return { child, ended }
+}
+
+/** Packages that are forgotten, the largest but for a few: enough to be fetched for a while. */
+const FORGOTTEN = { from: 3, to: 12 }
+
+/**
+ * Makes sure that a stage is still to do: its result is removed from the store. `fetch` and `tools` come before the
+ * stages of a plan: those lose some packages, and the tools trees.
+ */
+export async function forget(store: Store, stages: Stages, name: string): Promise<void> {
+  if (name === 'tools') rmSync(join(store.folder, 'trees'), { recursive: true, force: true })
+  if (name === 'fetch') await forgetPackages(store)
+  const key = stageList(stages).find((stage) => stage.name === name)?.key
+  if (key) rmSync(store.recordPath(key), { force: true })
+}
+
+async function forgetPackages(store: Store): Promise<void> {
+  const { entries } = await readContents(store)
+  const named = new Set(entries.filter(({ kind }) => kind === 'stage').flatMap(({ objects }) => objects))
+  const packages = (await objectPaths(store)).filter((path) => ![...named].some((key) => path.endsWith(key)))
+  packages.sort((a, b) => statSync(b).size - statSync(a).size)
+  for (const path of packages.slice(FORGOTTEN.from, FORGOTTEN.to)) rmSync(path, { force: true })
 }
 
 /** Processes that have the word in their command line, environment or folder. */

@@ -1,7 +1,7 @@
 /**
- * Builds that are ended at ten moments, one in each stage: by Ctrl-C in odd rounds, by kill -9 in even ones. What is
- * signalled is the builder alone; its children are its own affair. The store is an empty one, so that every stage
- * runs. Takes some minutes. `SEED=…` runs the same moments again.
+ * Builds that are ended at 50 random moments, spread over every stage: by kill -9, and once in each stage by Ctrl-C. What
+ * is signalled is the builder alone; its children are its own affair. The store begins as an empty one, so that every
+ * stage runs. Takes about half an hour; `KILLS=10` is a shorter one. `SEED=…` runs the same moments again.
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,11 +9,11 @@ import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { silent } from '../../src/base/progress.js'
 import { prepare } from '../../src/build/prepare.js'
-import { type Stages, stageList } from '../../src/build/stages.js'
 import { Store, storeFolder } from '../../src/build/store.js'
+import { verifyStore } from '../../src/build/verify.js'
 import { packageFile } from '../../src/debian/namespace.js'
 import { needTools, seeded, seedOfRun } from '../tools.js'
-import { PROGRAM, processesWith, sleep, startBuild } from './builder.js'
+import { forget, PROGRAM, processesWith, sleep, startBuild } from './builder.js'
 
 /** Each stage, and the longest moment in milliseconds after its start: most of what it takes on two cores. */
 const MOMENTS: [stage: string, longest: number][] = [
@@ -29,6 +29,9 @@ const MOMENTS: [stage: string, longest: number][] = [
   ['image', 400],
 ]
 
+/** Rounds of kill -9. */
+const KILLS = Number(process.env['KILLS'] ?? 50)
+
 /** What a build may take to end, with all its children. */
 const PATIENCE = 5000
 
@@ -40,14 +43,8 @@ const lock = join(folder, 'demo.lock.json')
 const profile = packageFile('profiles/demo.yaml')
 const build = [profile, '--lock', lock, '--out', out]
 
-t.setTimeout(1_800_000)
+t.setTimeout(7_200_000)
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-
-/** Makes sure that the stage is still to do: an earlier round may have finished it on its way. */
-function forget(stages: Stages, name: string): void {
-  const key = stageList(stages).find((stage) => stage.name === name)?.key
-  if (key) rmSync(join(store, 'records', `${key}.json`), { force: true })
-}
 
 interface Round {
   /** Milliseconds after the stage's start when the signal was sent; null when the stage had ended by then. */
@@ -99,19 +96,31 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
   const { stages, lockFile } = await prepare({ profile }, shared)
   cpSync(lockFile, lock)
 
-  for (const [index, [stage, longest]] of MOMENTS.entries()) {
-    const signal = index % 2 === 0 ? 'SIGINT' : 'SIGKILL'
-    await t.test(`${signal} in ${stage}`, async (t) => {
-      forget(stages, stage)
+  const own = await Store.open(store)
+  const hits = new Map<string, number[]>(MOMENTS.map(([stage]) => [stage, []]))
+  const round = (signal: NodeJS.Signals, stage: string, longest: number) =>
+    t.test(`${signal} in ${stage}`, async (t) => {
+      await forget(own, stages, stage)
       const round = await killIn(stage, longest, signal)
+      if (signal === 'SIGKILL') hits.get(stage)?.push(round.moment ?? longest)
       const when = round.moment === null ? 'at its end' : `${round.moment} ms after its start`
       console.error(`# ${signal} in ${stage}, ${when}: gone after ${round.seconds.toFixed(2)} s`)
       t.strictSame(round.left, [], 'no process is left')
       if (signal === 'SIGINT') t.equal(round.code, 130, round.output)
       else t.equal(round.signal, 'SIGKILL', round.output)
       t.strictSame(finals(), [], 'nothing under a final name')
+      const { damage } = await verifyStore({ store: own, progress: silent })
+      t.strictSame(damage, [], 'nothing in the store is damaged')
     })
+
+  for (const [stage, longest] of MOMENTS) await round('SIGINT', stage, longest)
+  for (let index = 0; index < KILLS; index++) {
+    const [stage, longest] = MOMENTS[index % MOMENTS.length] as [string, number]
+    await round('SIGKILL', stage, longest)
   }
+  console.error('# kill -9, by stage: how often, and at which milliseconds')
+  for (const [stage, moments] of hits)
+    console.error(`#   ${stage}: ${moments.length} (${moments.join(', ')})`)
 
   await t.test('the next build succeeds, with the bytes of a build from the shared store', async (t) => {
     const last = await startBuild(store, build).ended

@@ -21,7 +21,8 @@ const CONTROL_POINTS = 20
 const demo = await openStick(t, PROFILE)
 
 if (demo) {
-  t.setTimeout(3_600_000)
+  // Meant for one hour: ten minutes for the recording, some ten seconds for each point. A slow machine may finish all the same.
+  t.setTimeout(7_200_000)
   const random = seeded(seedOfRun())
   const recording = await openRecording(demo)
   const { entries, confirmed } = recording

@@ -14,6 +14,7 @@ t.test('a profile without guests asks for tools and host', async (t) => {
     requests.map((one) => [one.set, one.suite]),
     [
       ['tools.pack', 'trixie'],
+      ['tools.publish', 'trixie'],
       ['host', 'trixie'],
     ],
   )

@@ -11,6 +11,7 @@ const lock: Lock = {
   version: 1,
   epoch: 1_750_000_000,
   requests: '',
+  asked: [],
   packages: {},
   sources: { trixie: ['deb http://archive.example/debian trixie main'] },
   sets: {},

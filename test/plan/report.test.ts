@@ -36,7 +36,10 @@ const guest: GuestEvent = {
   hypervisor: 'KVM',
   note: '',
   confinement: { user: 'libvirt-qemu', apparmor: 'libvirt-1 (enforce)', seccomp: true },
-  hardware: { uuid: 'u', serial: 's', macs: ['52:54:00:00:00:01'], diskSerials: ['d'] },
+  hardware: {
+    ...{ uuid: 'u', serial: 's', macs: ['52:54:00:00:00:01'], diskSerials: ['d'] },
+    ...{ memory: 536_870_912, cpus: 2, accelerator: 'kvm' },
+  },
 }
 const events: ReportEvent[] = [
   host,

@@ -126,7 +126,7 @@ t.test('a guest that is paused since the stick is full is not waited for', async
   )
   const [paused] = guestsOf(events)
   t.match(paused, { state: 'failed', reason: /^the stick is full: it is paused/ })
-  t.ok((paused?.seconds ?? 300) < 10)
+  t.ok((paused?.seconds ?? 600) < 10)
 })
 
 t.test(
@@ -139,7 +139,7 @@ t.test(
     }
     const events = told(stick([web], answer))
     t.notOk(events.some(({ event }) => event === 'problem'))
-    t.equal(guestsOf(events)[0]?.reason, 'it gave no sign within 300 s')
+    t.equal(guestsOf(events)[0]?.reason, 'it gave no sign within 600 s')
   },
 )
 
@@ -256,7 +256,7 @@ t.test('each kind of sign', async (t) => {
 t.test('a guest that gives no sign fails in time; under emulation it has longer', async (t) => {
   const never: Answer = (line) => (line.startsWith('timeout 3') ? { code: 1 } : undefined)
   const [kvm] = guestsOf(told(stick([counter], never)))
-  t.match(kvm, { state: 'failed', reason: 'it gave no sign within 300 s', seconds: 301 })
+  t.match(kvm, { state: 'failed', reason: 'it gave no sign within 600 s', seconds: 601 })
   const emulated = stick([counter], never)
   emulated.files.delete('/dev/kvm')
   t.match(guestsOf(told(emulated))[0], { reason: 'it gave no sign within 900 s', accelerator: 'tcg' })

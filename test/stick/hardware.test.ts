@@ -1,9 +1,12 @@
 import t from 'tap'
+import { MiB } from '../../src/base/units.js'
 import { readHardware } from '../../src/stick/hardware.js'
 import { fakeMachine } from './fake.js'
 
 const ARGUMENTS = [
   ...['/usr/bin/qemu-system-x86_64', '-name', 'guest=counter,debug-threads=on'],
+  ...['-accel', 'kvm', '-cpu', 'host,migratable=on', '-m', 'size=524288k'],
+  ...['-smp', '1,maxcpus=2,sockets=2,cores=1,threads=1'],
   ...['-uuid', 'c9bc9b60-0884-837b-b58d-09ad84f7f735'],
   ...[
     '-smbios',
@@ -17,17 +20,31 @@ const ARGUMENTS = [
   ...['-device', 'pcie-root-port,port=8', '-msg', 'timestamp=on'],
 ]
 
-t.test("a guest's identity is that of the QEMU which runs", async (t) => {
+/** The hardware of a guest whose QEMU has these arguments. */
+function hardwareOf(words: readonly string[]) {
   const machine = fakeMachine({
     '/run/libvirt/qemu/counter.pid': '782\n',
-    '/proc/782/cmdline': `${ARGUMENTS.join('\0')}\0`,
+    '/proc/782/cmdline': `${words.join('\0')}\0`,
   })
-  t.strictSame(readHardware(machine, 'counter'), {
+  return readHardware(machine, 'counter')
+}
+
+t.test("a guest's hardware is that of the QEMU which runs", async (t) => {
+  t.strictSame(hardwareOf(ARGUMENTS), {
     uuid: 'c9bc9b60-0884-837b-b58d-09ad84f7f735',
     serial: 'K-17',
     macs: ['52:54:00:0a:0b:0c'],
     diskSerials: ['disk-1'],
+    memory: 512 * MiB,
+    cpus: 1,
+    accelerator: 'kvm',
   })
+})
+
+t.test('a guest that is emulated, and one whose QEMU was told nothing', async (t) => {
+  const emulated = ARGUMENTS.map((word) => (word === 'kvm' ? 'tcg,thread=multi' : word))
+  t.match(hardwareOf(emulated), { memory: 512 * MiB, cpus: 1, accelerator: 'tcg' })
+  t.match(hardwareOf(['qemu']), { memory: 0, cpus: 1, accelerator: 'tcg' })
 })
 
 t.test('a guest that does not run has none', async (t) => {

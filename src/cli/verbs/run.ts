@@ -18,8 +18,8 @@ For example:
   $ keyvisor run out/my-stick.img --ssh
   $ keyvisor run out/my-stick.img --firmware secureboot --keep trial.qcow2`
 
-/** Seconds that a stick has to shut down its guests and itself. */
-const SHUTDOWN = 60
+/** Seconds that a stick has to shut down its guests and itself; who does not want to wait presses Ctrl-C again. */
+const SHUTDOWN = 600
 
 interface Options extends PcOptions {
   display?: true

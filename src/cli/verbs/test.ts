@@ -1,7 +1,7 @@
 /**
  * `keyvisor test`: boots an image, on one PC or on many in turn, and says whether it came up.
  */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import {
   chooseMachines,
   EXIT,
@@ -25,9 +25,9 @@ import {
 } from '../../index.js'
 import { safe } from '../safe.js'
 import type { Terminal } from '../terminal.js'
-import { addPcOptions, type PcOptions } from '../trial-options.js'
+import { addPcOptions, type PcOptions, parseCount } from '../trial-options.js'
 import { eventText, proofText } from '../trial-text.js'
-import { machineText, walkText } from '../walk-text.js'
+import { machineText, stopText, walkText } from '../walk-text.js'
 
 const HELP = `
 Passes only on the stick's own report that the host is up and that each guest which
@@ -40,16 +40,22 @@ guests' are fetched with a one-time key, which costs some seconds.
 
 With --walk one stick goes from PC to PC, as its owner will take it: on each its guests must
 be the same machines as before, with as much of the PC as "plan --on" says, and remember.
+A PC on which it fails does not end the walk. With --each every PC gets a stick of its own,
+as new, so that --jobs of them can run at the same time: under emulation, give each PC at
+least two of this machine's CPUs.
 
 For example:
   $ keyvisor test out/my-stick.img --firmware secureboot --report out/report
-  $ keyvisor test out/my-stick.img --walk usual,office,laptop --report out/report`
+  $ keyvisor test out/my-stick.img --walk usual,office,laptop --report out/report
+  $ keyvisor test out/my-stick.img --walk --machines our-pcs.yaml --each --jobs 4`
 
 interface Options extends PcOptions {
   report?: string
   /** Names with commas between them; true for all. */
   walk?: string | true
   machines?: string
+  each?: true
+  jobs?: number
   json?: true
 }
 
@@ -59,7 +65,11 @@ export function add(program: Command, terminal: Terminal): void {
     .argument('<image>', 'an image that build wrote')
     .description('Boots an image in QEMU, and passes when the stick says that all is well.')
     .option('--walk [names]', 'boot it on many PCs in turn; all of the file, or those named: a,b')
-    .option('--machines <file>', 'PCs of your own for --walk (schemas/machines.schema.json)')
+    .option('--machines <file>', 'PCs of your own for --walk (docs/machines.md)')
+    .option('--each', 'for --walk: a stick as new for each PC')
+    .addOption(
+      new Option('--jobs <n>', 'for --each: so many PCs at the same time (default: 1)').argParser(parseCount),
+    )
     .option('--report <dir>', 'folder for report.html, junit.xml, pictures and logs')
     .option('--json', 'print events and verdict as lines of JSON')
     .addHelpText('after', HELP)
@@ -70,11 +80,13 @@ export function add(program: Command, terminal: Terminal): void {
 }
 
 /** What would be silently without effect is an error. */
-function checkOptions(command: Command, { walk, machines }: Options): void {
+function checkOptions(command: Command, { walk, machines, each, jobs }: Options): void {
   const usage = (message: string, hint: string) =>
     new KeyvisorError('usage', message, { hint, exitCode: EXIT.usage })
-  if (walk === undefined && machines !== undefined)
-    throw usage('--machines is for a walk', 'give --walk, too')
+  const idle = machines !== undefined ? '--machines' : '--each'
+  if (walk === undefined && (machines ?? each)) throw usage(`${idle} is for a walk`, 'give --walk, too')
+  if (jobs !== undefined && !each)
+    throw usage('one stick is in one PC at a time: --jobs is for --each', 'give --each, too, or leave it out')
   const given = ['firmware', 'memory', 'cpus', 'virtualization'].filter(
     (name) => command.getOptionValueSource(name) === 'cli',
   )
@@ -82,19 +94,23 @@ function checkOptions(command: Command, { walk, machines }: Options): void {
     throw usage(`--${given[0]} does not go with --walk: each PC has its own`, 'write a file for --machines')
 }
 
-function openRun(store: Store, json: boolean, terminal: Terminal) {
-  const onEvent = (event: ReportEvent) => {
-    if (json) terminal.out(JSON.stringify({ kind: 'event', ...event }))
-    else terminal.error(safe(eventText(event)))
-  }
-  const run: StageRun = { store, progress: terminal.progress(json), signal: terminal.signal }
-  return { run, onEvent }
+async function openRun(json: boolean, terminal: Terminal): Promise<StageRun> {
+  const store = await Store.open(storeFolder())
+  return { store, progress: terminal.progress(json), signal: terminal.signal }
+}
+
+/** @param machine the PC's name, where it is one of several */
+function showEvent(event: ReportEvent, json: boolean, terminal: Terminal, machine?: string): void {
+  // Ours last: a stick says what it likes, and must not say that this is the result.
+  if (json) terminal.out(JSON.stringify({ ...event, ...(machine && { machine }), kind: 'event' }))
+  else terminal.error(safe([machine, eventText(event)].filter(Boolean).join(': ')))
 }
 
 async function test(image: string, options: Options, terminal: Terminal): Promise<void> {
-  const { json = false, walk: _, machines: __, ...request } = options
-  const { run, onEvent } = openRun(await Store.open(storeFolder()), json, terminal)
-  const proof = await proveImage(image, { ...request, onEvent }, run)
+  const { json = false } = options
+  const run = await openRun(json, terminal)
+  const onEvent = (event: ReportEvent) => showEvent(event, json, terminal)
+  const proof = await proveImage(image, { ...options, onEvent }, run)
   if (proof.report) {
     const name = `${proof.firmware}, ${formatBytes(proof.memory)}, ${formatCpus(proof.cpus)}`
     await writeEvidence(proof.report, evidence(image, [{ name, pc: pcFacts(proof), proof }]))
@@ -104,20 +120,20 @@ async function test(image: string, options: Options, terminal: Terminal): Promis
 }
 
 async function walk(image: string, options: Options, terminal: Terminal): Promise<void> {
-  const { json = false, report } = options
+  const { json = false, report, stickSize, each = false, jobs = 1 } = options
   const names = typeof options.walk === 'string' ? options.walk.split(',') : []
   const machines = chooseMachines(await loadMachines(options.machines ?? MACHINES_FILE), names)
-  const { run, onEvent } = openRun(await Store.open(storeFolder()), json, terminal)
+  const onEvent = (event: ReportEvent, { name }: Machine) => showEvent(event, json, terminal, name)
   const onMachine = (machine: Machine, index: number) => {
     if (json) terminal.out(JSON.stringify({ kind: 'machine', ...machine }))
     else terminal.error(safe(machineText(machine, index, machines.length)))
   }
-  const onProof = (_: Machine, proof: Proof) => {
-    if (!json) terminal.error(safe(proofText(proof)))
+  const onProof = (machine: Machine, proof: Proof) => {
+    if (!json) terminal.error(safe(stopText(machine, proof)))
   }
-  const { stickSize } = options
-  const request = { onEvent, onMachine, onProof, ...(report && { report }), ...(stickSize && { stickSize }) }
-  const walked = await walkImage(image, machines, request, run)
+  const given = { ...(report && { report }), ...(stickSize && { stickSize }) }
+  const request = { onEvent, onMachine, onProof, each, jobs, ...given }
+  const walked = await walkImage(image, machines, request, await openRun(json, terminal))
   if (report) await writeEvidence(report, evidence(image, walked.runs.map(evidenceOf)))
   terminal.out(json ? JSON.stringify({ kind: 'result', ...walked }) : safe(walkText(walked)))
   if (!walked.passed) terminal.exit(EXIT.failed)

@@ -1,0 +1,102 @@
+/**
+ * Checking a build: the same image once more, from nothing but the locked packages and the profile's own files, and
+ * both must have the same bytes.
+ */
+import { mkdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type Sha256, sha256File } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import type { ProgressEvent } from '../base/progress.js'
+import { SECTOR } from '../base/units.js'
+import { removeScratch } from '../debian/namespace.js'
+import { type BuildRequest, type BuildResult, buildImage } from './build.js'
+import { type DebSource, lockedDebs } from './fetch.js'
+import { prepare } from './prepare.js'
+import type { StageRun } from './stage.js'
+import { Store } from './store.js'
+
+/** In which parts two images differ, in words; both are still there. */
+export type Differences = (first: BuildResult, second: BuildResult) => Promise<string[]>
+
+/**
+ * Builds what `first` is a build of again, in an empty store that has only the locked packages, and compares. Answers
+ * with the digest of both images. Throws `not-reproducible`, and what buildImage throws.
+ */
+export async function checkBuild(
+  request: BuildRequest,
+  first: BuildResult,
+  run: StageRun,
+  differences: Differences = differingPartitions,
+): Promise<Sha256> {
+  const folder = await run.store.scratch('check')
+  try {
+    const { artifacts: _, ...image } = request
+    const locked = { ...image, lock: first.lockFile, locked: true }
+    const store = await seededStore(await prepare(locked, run), join(folder, 'store'), run)
+    const again = {
+      ...run,
+      store,
+      offline: true,
+      progress: (event: ProgressEvent) => run.progress(told(event)),
+    }
+    const second = await buildImage({ ...locked, out: join(folder, 'out') }, again)
+    return await compareBuilds(first, second, run, differences)
+  } finally {
+    await removeScratch(folder)
+  }
+}
+
+/** A store with the locked packages and nothing else, by links: scratch is on the store's own file system. */
+async function seededStore(source: DebSource, folder: string, run: StageRun): Promise<Store> {
+  await lockedDebs(source, Object.keys(source.lock.sets), run)
+  const store = await Store.open(folder)
+  for (const { sha256 } of Object.values(source.lock.packages)) {
+    await mkdir(dirname(store.objectPath(sha256)), { recursive: true })
+    await run.store.linkObject(sha256, store.objectPath(sha256))
+  }
+  return store
+}
+
+/** So that nobody takes the second build's stages for the first's. */
+function told(event: ProgressEvent): ProgressEvent {
+  return event.kind === 'start' ? { ...event, title: `again: ${event.title}` } : event
+}
+
+/** Answers with the digest of both images. Throws `not-reproducible`. */
+export async function compareBuilds(
+  first: BuildResult,
+  second: BuildResult,
+  run: Pick<StageRun, 'progress'>,
+  differences: Differences,
+): Promise<Sha256> {
+  const started = Date.now()
+  const stage = 'check'
+  run.progress({ kind: 'start', stage, title: 'compare both images' })
+  const [one, two] = [await sha256File(first.image), await sha256File(second.image)]
+  if (one.sha256 !== two.sha256) throw notReproducible(first, await differences(first, second))
+  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  return one.sha256
+}
+
+function notReproducible({ image }: BuildResult, parts: string[]): KeyvisorError {
+  const message = `a second build does not give the bytes of ${image}: ${parts.join(', ')}`
+  return new KeyvisorError('not-reproducible', message, {
+    hint: 'remove the image and build again; when it stays so, report it with both manifests',
+  })
+}
+
+/** Names of the partitions that differ as they are on both disks. */
+export const differingPartitions: Differences = async (first, second) => {
+  const names: string[] = []
+  for (const { name } of first.manifest.layout.partitions) {
+    if ((await partitionDigest(first, name)) !== (await partitionDigest(second, name))) names.push(name)
+  }
+  return names.length > 0 ? names : ['partition tables or boot code']
+}
+
+async function partitionDigest({ image, manifest }: BuildResult, name: string): Promise<Sha256 | undefined> {
+  const found = manifest.layout.partitions.find((partition) => partition.name === name)
+  if (!found) return undefined
+  const range = { start: found.first * SECTOR, end: (found.last + 1) * SECTOR - 1 }
+  return (await sha256File(image, range)).sha256
+}

@@ -1,0 +1,68 @@
+/**
+ * What manifests tell of the difference between two images. They come from outside: any member may be missing, or of
+ * another type.
+ */
+import { open } from 'node:fs/promises'
+import type { Json } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import type { ToolRunner } from '../base/tool.js'
+import { MiB } from '../base/units.js'
+import { changesOf, type Difference } from './compare.js'
+import { inspectImage } from './inspect.js'
+import { packageDifferences } from './packages.js'
+
+/** A manifest names some thousand packages; more than this is none. */
+const MOST_BYTES = 64 * MiB
+
+/** True for a file that begins as JSON does: an image begins with boot code. */
+export async function isManifest(path: string): Promise<boolean> {
+  const file = await open(path, 'r').catch(() => undefined)
+  if (!file) return false
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0).catch(() => ({
+      ...{ buffer: Buffer.alloc(0), bytesRead: 0 },
+    }))
+    return /^\s*\{/.test(buffer.toString('latin1', 0, bytesRead))
+  } finally {
+    await file.close()
+  }
+}
+
+/** The manifest that `build` wrote beside an image; null where there is none, or none that can be read. */
+export async function readBeside(image: string): Promise<Json> {
+  return readManifest(image.replace(/\.img$/, '.manifest.json')).catch(() => null)
+}
+
+async function readManifest(path: string): Promise<Json> {
+  const file = await open(path, 'r')
+  try {
+    if ((await file.stat()).size > MOST_BYTES) throw new Error('it is too large')
+    return JSON.parse(await file.readFile('utf8')) as Json
+  } catch (cause) {
+    throw new KeyvisorError('not-a-manifest', `${path} is no manifest: ${(cause as Error).message}`, {
+      hint: 'name an image or a manifest that `keyvisor build` wrote',
+      cause,
+    })
+  } finally {
+    await file.close()
+  }
+}
+
+/** How two manifests differ; of an image it is the one beside it, else the one on its ESP. */
+export async function manifestDifferences(a: string, b: string, tools: ToolRunner): Promise<Difference[]> {
+  const manifestOf = async (path: string): Promise<Json> => {
+    if (await isManifest(path)) return readManifest(path)
+    return (await readBeside(path)) ?? (await inspectImage(path, tools)).manifest
+  }
+  const [one, other] = [await manifestOf(a), await manifestOf(b)]
+  return [
+    ...changesOf('manifest', withoutPackages(one), withoutPackages(other)),
+    ...packageDifferences(one, other),
+  ]
+}
+
+function withoutPackages(manifest: Json): Json {
+  if (manifest === null || typeof manifest !== 'object' || Array.isArray(manifest)) return manifest
+  const { packages: _, ...rest } = manifest
+  return rest
+}

@@ -1,0 +1,133 @@
+/**
+ * The demo's stick goes over three PCs: by BIOS, UEFI and Secure Boot, on other boards with other memory. On each its guests
+ * run with real KVM inside the emulated PC, confined, as the same machines as before; one remembers, one forgets, and the
+ * stick itself stays who it is. TCG is named: there the nested KVM is sure to exist.
+ */
+import { readFile } from 'node:fs/promises'
+import t from 'tap'
+import { loadMachines } from '../../src/lab/machines.js'
+import type { Trial } from '../../src/lab/trial.js'
+import { type WalkRun, walkImage } from '../../src/lab/walk.js'
+import type { GuestEvent } from '../../src/plan/report.js'
+import { type Demo, isEvent, onStick, openDemo } from './demo.js'
+
+interface Seen {
+  page: string
+  machineId: string
+  hostKey: string
+  confinement: string[]
+  secureBoot: string
+}
+
+async function look(trial: Trial): Promise<Seen> {
+  const page = await fetch(trial.links[0]?.url ?? '').then((response) => response.text())
+  const asked = await onStick(
+    trial,
+    `cat /etc/machine-id; ssh-keyscan -q -t ed25519 127.0.0.1 | cut -d' ' -f3
+     for pid in $(pgrep -f '^/usr/bin/qemu-system'); do sudo cat /proc/$pid/attr/current; done`,
+  )
+  const [machineId = '', hostKey = '', ...confinement] = asked
+    .split('\n')
+    .map((line) => line.replace(/\0/g, ''))
+  const secureBoot = await onStick(trial, "sudo dmesg | grep -i -e 'secure boot' -e lockdown; true")
+  return { page, machineId, hostKey, confinement, secureBoot }
+}
+
+/** How AppArmor is to confine the QEMU of each guest, by their names. */
+async function profilesOf({ image }: Demo): Promise<Map<string, string>> {
+  const { guests } = JSON.parse(await readFile(image.replace(/\.img$/, '.manifest.json'), 'utf8'))
+  return new Map(
+    guests.map(({ name, uuid }: { name: string; uuid: string }) => [name, `libvirt-${uuid} (enforce)`]),
+  )
+}
+
+/** What the host is to say on each PC. Debian's plain OVMF is built without Secure Boot, which is another thing than off. */
+const HOSTS = {
+  old: { firmware: 'bios' },
+  thin: { firmware: 'uefi', secureBoot: 'unsupported' },
+  office: { firmware: 'uefi', secureBoot: 'enabled' },
+}
+/** What the guests are to say there; `thin` is too small for the second. */
+const GUESTS: Record<string, Record<string, string>> = {
+  old: { counter: 'start number 1', forgetful: 'start number 1' },
+  thin: { counter: 'start number 2' },
+  office: { counter: 'start number 3', forgetful: 'start number 1' },
+}
+
+const demo = await openDemo(t)
+
+if (demo) {
+  t.setTimeout(40 * 60 * 1000)
+  const profiles = await profilesOf(demo)
+  const machines = await loadMachines('fixtures/machines/three.yaml')
+  const seen = new Map<string, Seen>()
+  const { runs } = await walkImage(
+    demo.image,
+    machines,
+    {
+      ...{ accelerator: 'tcg', ssh: true },
+      visit: async (trial, { name }) => void seen.set(name, await look(trial)),
+      onProof: ({ name }, { passed, seconds }) =>
+        console.error(`# ${name}: ${passed ? 'passed' : 'FAILED'}, done after ${seconds} s`),
+    },
+    demo.run,
+  )
+  t.strictSame(
+    runs.map(({ machine }) => machine.name),
+    Object.keys(GUESTS),
+  )
+
+  const guestsOn = ({ proof }: WalkRun): GuestEvent[] => proof.events.filter(isEvent('guest'))
+  const first = seen.get('old')
+
+  for (const run of runs) {
+    const { machine, proof } = run
+    const guests = GUESTS[machine.name] ?? {}
+    await t.test(machine.name, async (t) => {
+      if (!t.ok(proof.passed, 'the proof', { checks: proof.checks, serial: proof.serialTail })) return
+      t.equal(proof.shutdown, 'off')
+      const checked = proof.checks.map(({ name }) => name)
+      const wanted = Object.keys(guests).flatMap((name) => [
+        `size ${name}`,
+        `identity ${name}`,
+        `said ${name}`,
+      ])
+      for (const name of ['pc', 'firmware', ...wanted]) t.ok(checked.includes(name), `${name} was checked`)
+      t.match(proof.events[0], {
+        ...{ event: 'host', name: 'demo', accelerator: 'kvm' },
+        ...HOSTS[machine.name as keyof typeof HOSTS],
+      })
+      const running = guestsOn(run).filter(({ state }) => state === 'ready')
+      t.strictSame(Object.fromEntries(running.map(({ name, said }) => [name, said])), guests)
+      for (const { name, hypervisor } of running) t.equal(hypervisor, 'KVM', `${name} runs under KVM`)
+      const { page, machineId, hostKey, confinement } = seen.get(machine.name) as Seen
+      const count = /\d+$/.exec(guests['counter'] ?? '')?.[0]
+      t.match(page, new RegExp(`started <b>${count}</b> time`), 'the page through the forwarded port')
+      const enforced = Object.keys(guests).map((name) => profiles.get(name))
+      t.strictSame([...confinement].sort(), enforced.sort(), 'each QEMU has an AppArmor profile of its own')
+      t.match(machineId, /^[0-9a-f]{32}$/)
+      t.equal(machineId, first?.machineId, 'machine-id')
+      t.match(hostKey, /^AAAAC3NzaC1lZDI1NTE5/)
+      t.equal(hostKey, first?.hostKey, 'SSH host key')
+    })
+  }
+
+  await t.test('the PC that is too small for a guest says why it is left out', async (t) => {
+    const left = runs[1]?.proof.checks.find(({ name }) => name === 'guest forgetful')
+    t.match(left, { passed: true, detail: 'left out: needs 192MiB of memory, 128MiB is left on this PC' })
+  })
+
+  await t.test('the other system is as it was', async (t) => {
+    t.match(
+      runs[2]?.proof.checks.find(({ name }) => name === 'other disk'),
+      { passed: true },
+    )
+  })
+
+  await t.test('Secure Boot is enforced, and the kernel is locked down', async (t) => {
+    const log = seen.get('office')?.secureBoot
+    t.match(log, /secureboot: Secure boot enabled/i)
+    t.match(log, /Kernel is locked down from EFI Secure Boot/)
+    t.notMatch(seen.get('thin')?.secureBoot, /locked down from EFI/)
+  })
+}

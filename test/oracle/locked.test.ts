@@ -1,0 +1,70 @@
+/**
+ * Builds that are locked: without any network from nothing but the packages, with the same bytes; and refused as a whole
+ * when a version is nowhere. The short form of test/long/reproduce.test.ts: a host without guests.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { sha256, sha256File } from '../../src/base/digests.js'
+import type { ProgressEvent } from '../../src/base/progress.js'
+import { writeLock } from '../../src/build/lock.js'
+import { storeFolder } from '../../src/build/store.js'
+import { packageFile } from '../../src/debian/namespace.js'
+import type { Lock, LockedPackage } from '../../src/plan/types.js'
+import { startBuild } from '../long/builder.js'
+import { NO_NETWORK, OTHER_HABITS, packagesFrom, together } from '../long/elsewhere.js'
+import { needTools, skipAloud } from '../tools.js'
+import { built } from './built.js'
+
+t.setTimeout(1_800_000)
+
+const folder = packageFile(`out/test/locked-${process.pid}`)
+mkdirSync(folder, { recursive: true })
+t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+
+const profile = packageFile('profiles/minimal.yaml')
+
+if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
+  const { image, lockFile } = await built('minimal')
+  const lock = JSON.parse(readFileSync(lockFile, 'utf8')) as Lock
+
+  await t.test('one locked version that is nowhere ends a build before it begins', async (t) => {
+    const store = join(folder, 'another store')
+    await packagesFrom(lock, storeFolder(), store)
+    const path = join(folder, 'gone.lock.json')
+    const [id, item] = Object.entries(lock.packages).find(([, { name }]) => name === 'nftables') as [
+      string,
+      LockedPackage,
+    ]
+    const gone = { ...item, version: '0~never', sha256: sha256('never') }
+    await writeLock(path, { ...lock, packages: { ...lock.packages, [id]: gone } })
+    const out = join(folder, 'gone')
+    for (const [strict, words] of [
+      [['--locked'], 'package-gone","message":"no archive has these locked packages: nftables 0~never"'],
+      [['--locked', '--offline'], 'and nothing is fetched: nftables 0~never"'],
+    ] as const) {
+      const started: string[] = []
+      const onEvent = (event: ProgressEvent) => event.kind === 'start' && started.push(event.stage)
+      const args = [profile, '--lock', path, '--out', out, ...strict]
+      const { code, output } = await startBuild(store, args, { onEvent }).ended
+      t.equal(code, 1, output)
+      t.match(output, words)
+      t.strictSame(started, strict.length === 1 ? ['fetch'] : [], 'nothing was built')
+    }
+    t.notOk(existsSync(join(out, 'minimal.img')))
+    t.strictSame(readdirSync(join(store, 'records')), [])
+  })
+
+  await t.test('checked without network and under other habits, a build has the same bytes', async (t) => {
+    if (!NO_NETWORK) skipAloud(t, 'only root can take the network from a build and leave it its ids')
+    const args = [profile, '--lock', lockFile, '--out', join(folder, 'out')]
+    const strict = ['--locked', '--offline', '--check']
+    const { options } = together(NO_NETWORK, OTHER_HABITS)
+    const { code, output } = await startBuild(storeFolder(), [...args, ...strict], options).ended
+    t.equal(code, 0, output)
+    // The second build of the check was made from the locked packages alone.
+    const { sha256 } = await sha256File(image)
+    t.match(output, `"checked":"${sha256}"`)
+    t.equal((await sha256File(join(folder, 'out', 'minimal.img'))).sha256, sha256)
+  })
+}
