@@ -100,9 +100,3 @@ function folder(pid: string): string {
 }
 
 export const sleep = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
-
-/** What differs between people and must not show in an image. */
-export const OTHER_HABITS = {
-  prefix: ['sh', '-c', 'umask 077; exec "$@"', 'sh'],
-  env: { TZ: 'Asia/Tokyo', LANG: 'de_DE.UTF-8', LC_ALL: 'tr_TR.UTF-8', SOURCE_DATE_EPOCH: '1' },
-}

@@ -1,19 +1,33 @@
 /**
- * Builds from one lock give the same bytes: each from an empty store, in folders of different names, one of them with
- * another time zone, umask and language, one as an ordinary user; then one from a full store. Takes some minutes.
+ * Builds of the demo from one lock give the same bytes, whoever builds, where and when. Each build differs from the
+ * first in what it says; the closing line names all that was varied. Some twenty minutes.
  */
-import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { silent } from '../../src/base/progress.js'
-import { systemTools } from '../../src/base/tool.js'
 import { prepare } from '../../src/build/prepare.js'
 import { Store, storeFolder } from '../../src/build/store.js'
 import { packageFile } from '../../src/debian/namespace.js'
+import type { Lock } from '../../src/plan/types.js'
 import { needTools, skipAloud } from '../tools.js'
-import { type BuildOptions, OTHER_HABITS, startBuild } from './builder.js'
+import { startBuild } from './builder.js'
+import {
+  asUser,
+  type Elsewhere,
+  memoryFolder,
+  ONE_CORE,
+  OTHER_HABITS,
+  OTHER_HOST_NAME,
+  ordinaryUser,
+  otherClock,
+  otherYear,
+  packagesFrom,
+  together,
+  yearsSeen,
+} from './elsewhere.js'
 
 t.setTimeout(3_600_000)
 
@@ -22,63 +36,94 @@ t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
 const profile = packageFile('profiles/demo.yaml')
 const lock = join(folder, 'demo.lock.json')
+const digests: string[] = []
+const varied = new Set<string>()
 
-/** Builds into a folder of the name, with the store in it that is named; the answer is the image's digest. */
-async function build(t: Test, name: string, store: string, options: BuildOptions = {}): Promise<string> {
+interface Place {
+  /** Folder of the image. */
+  out: string
+  store: string
+}
+
+/** Builds, says what differed, and compares with the first build. */
+async function build(
+  t: Test,
+  { out, store }: Place,
+  elsewhere: Elsewhere,
+  more: string[] = [],
+): Promise<void> {
   const started = Date.now()
-  const out = join(folder, name, 'out')
-  const { code, output } = await startBuild(store, [profile, '--lock', lock, '--out', out], options).ended
+  const words = [...more, ...elsewhere.varied]
+  const { options } = elsewhere
+  const args = [profile, '--lock', lock, '--out', out]
+  const { code, output } = await startBuild(store, args, { ...options, cwd: '/' }).ended
   t.equal(code, 0, output)
   const { sha256 } = await sha256File(join(out, 'demo.img'))
-  console.error(`# ${name}: ${sha256} in ${Math.round((Date.now() - started) / 1000)} s`)
-  return sha256
+  console.error(
+    `# ${sha256} in ${Math.round((Date.now() - started) / 1000)} s: ${words.join(', ') || 'the first'}`,
+  )
+  for (const word of words) varied.add(word)
+  digests.push(sha256)
+  t.equal(sha256, digests[0])
 }
 
-/** A user of this machine who has subordinate ids (subuid(5)) and can read this package. */
-async function ordinaryUser(): Promise<{ uid: string; gid: string } | undefined> {
-  if (process.getuid?.() !== 0 || !existsSync('/etc/subuid')) return undefined
-  for (const line of readFileSync('/etc/subuid', 'utf8').split('\n')) {
-    const name = line.split(':')[0] as string
-    const found = await systemTools.run({ tool: 'getent', args: ['passwd', name] }).catch(() => undefined)
-    const [, , uid = '', gid = ''] = found?.stdout.split(':') ?? []
-    if (name === '' || uid === '' || uid === '0') continue
-    const args = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'cat', packageFile('package.json')]
-    if (await systemTools.run({ tool: 'setpriv', args }).catch(() => undefined)) return { uid, gid }
-  }
-  return undefined
+/** A new folder whose store has the lock's packages and nothing else. */
+async function seeded(name: string, below = folder): Promise<Place> {
+  const place = { out: join(below, name, 'out'), store: join(below, name, 'store') }
+  mkdirSync(join(below, name))
+  await packagesFrom(
+    JSON.parse(readFileSync(lock, 'utf8')) as Lock,
+    join(folder, 'one', 'store'),
+    place.store,
+  )
+  return place
 }
 
-if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv')) {
+if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) {
   // The user must reach the lock and a folder of their own.
   chmodSync(folder, 0o755)
   const shared = { store: await Store.open(storeFolder()), progress: silent }
   cpSync((await prepare({ profile }, shared)).lockFile, lock)
   chmodSync(lock, 0o644)
-  let first = ''
+  const same = together()
 
-  await t.test('from an empty store', async (t) => {
-    first = await build(t, 'one', join(folder, 'one', 'store'))
-  })
+  await t.test('from an empty store', (t) =>
+    build(t, { out: join(folder, 'one', 'out'), store: join(folder, 'one', 'store') }, same),
+  )
 
-  await t.test('with another time zone, umask and language, in a folder with a space', async (t) => {
-    t.equal(await build(t, 'another one', join(folder, 'another one', 'store'), OTHER_HABITS), first)
+  await t.test('with other habits, in a folder with a space', async (t) => {
+    await build(t, await seeded('another one'), together(OTHER_HOST_NAME, OTHER_HABITS), ['working folder'])
   })
 
   await t.test('as an ordinary user, whose home is closed to others', async (t) => {
     const user = await ordinaryUser()
     if (!user) return skipAloud(t, 'this is not root, or no user with subordinate ids can read this folder')
     const home = join(folder, 'home')
-    mkdirSync(home, { mode: 0o700 })
-    await systemTools.run({ tool: 'chown', args: [`${user.uid}:${user.gid}`, home] })
-    const prefix = ['setpriv', `--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups', '--']
-    t.equal(await build(t, 'home', join(home, 'store'), { prefix, env: { HOME: home } }), first)
+    await build(t, { out: join(home, 'out'), store: join(home, 'store') }, asUser(user, home))
   })
 
-  await t.test('from a full store', async (t) => {
-    t.equal(await build(t, 'two', join(folder, 'one', 'store')), first)
+  await t.test('at another time', async (t) => {
+    const clock = await otherClock(join(folder, 'clock'))
+    if (!clock) return skipAloud(t, 'only root, with gcc, can build at another time')
+    await build(t, await seeded('later'), clock)
+    t.strictSame(yearsSeen(join(folder, 'clock')), [otherYear(), otherYear()], 'the clock was in both trees')
   })
 
-  await t.test('from the shared store', async (t) => {
-    t.equal(await build(t, 'three', storeFolder()), first)
+  await t.test('with one core, in memory', async (t) => {
+    const memory = memoryFolder()
+    if (!memory) return skipAloud(t, '/dev/shm has no room for a store')
+    const below = mkdtempSync(join(memory, 'keyvisor-reproduce-'))
+    t.teardown(() => rmSync(below, { recursive: true, force: true }))
+    if (!ONE_CORE) skipAloud(t, 'this machine has one core')
+    await build(t, await seeded('memory', below), together(ONE_CORE), ['tmpfs'])
   })
+
+  await t.test('from full stores', async (t) => {
+    await build(t, { out: join(folder, 'two'), store: join(folder, 'one', 'store') }, same, ['full store'])
+    await build(t, { out: join(folder, 'three'), store: storeFolder() }, same, ['shared store'])
+  })
+
+  console.error(
+    `# ${digests.length} builds, ${new Set(digests).size} digest; varied: ${[...varied].join(', ')}`,
+  )
 }

@@ -2,16 +2,17 @@
  * Builds that are locked: without any network from nothing but the packages, with the same bytes; and refused as a whole
  * when a version is nowhere. The short form of test/long/reproduce.test.ts: a host without guests.
  */
-import { copyFileSync, existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { sha256, sha256File } from '../../src/base/digests.js'
 import type { ProgressEvent } from '../../src/base/progress.js'
 import { writeLock } from '../../src/build/lock.js'
-import { Store, storeFolder } from '../../src/build/store.js'
+import { storeFolder } from '../../src/build/store.js'
 import { packageFile } from '../../src/debian/namespace.js'
 import type { Lock, LockedPackage } from '../../src/plan/types.js'
-import { OTHER_HABITS, startBuild } from '../long/builder.js'
+import { startBuild } from '../long/builder.js'
+import { OTHER_HABITS, packagesFrom } from '../long/elsewhere.js'
 import { needTools, skipAloud } from '../tools.js'
 import { built } from './built.js'
 
@@ -21,21 +22,6 @@ const folder = packageFile(`out/test/locked-${process.pid}`)
 mkdirSync(folder, { recursive: true })
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Puts the packages of a lock into an empty store, by links where that can be. */
-async function packagesFrom(lock: Lock, folder: string): Promise<void> {
-  const [from, to] = [await Store.open(storeFolder()), await Store.open(folder)]
-  for (const { sha256 } of Object.values(lock.packages)) {
-    const [source, target] = [from.objectPath(sha256), to.objectPath(sha256)]
-    mkdirSync(dirname(target), { recursive: true })
-    try {
-      linkSync(source, target)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
-      copyFileSync(source, target)
-    }
-  }
-}
-
 const profile = packageFile('profiles/minimal.yaml')
 
 if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
@@ -44,7 +30,7 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
 
   await t.test('one locked version that is nowhere ends a build before it begins', async (t) => {
     const store = join(folder, 'another store')
-    await packagesFrom(lock, store)
+    await packagesFrom(lock, storeFolder(), store)
     const path = join(folder, 'gone.lock.json')
     const [id, item] = Object.entries(lock.packages).find(([, { name }]) => name === 'nftables') as [
       string,
@@ -72,10 +58,10 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
   await t.test('checked without network and under other habits, a build has the same bytes', async (t) => {
     const root = process.getuid?.() === 0
     if (!root) skipAloud(t, 'only root can take the network from a build and leave it its ids')
-    const prefix = [...(root ? ['unshare', '--net'] : []), ...OTHER_HABITS.prefix]
+    const prefix = [...(root ? ['unshare', '--net'] : []), ...OTHER_HABITS.options.prefix]
     const args = [profile, '--lock', lockFile, '--out', join(folder, 'out')]
     const strict = ['--locked', '--offline', '--check']
-    const options = { prefix, env: OTHER_HABITS.env }
+    const options = { prefix, env: OTHER_HABITS.options.env }
     const { code, output } = await startBuild(storeFolder(), [...args, ...strict], options).ended
     t.equal(code, 0, output)
     // The second build of the check was made from the locked packages alone.

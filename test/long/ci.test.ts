@@ -1,0 +1,9 @@
+/**
+ * All shell steps of docs/ci.md, the boot among them.
+ */
+import t from 'tap'
+import { runPage } from '../oracle/ci.js'
+
+t.setTimeout(1_800_000)
+
+t.test('the shell steps of docs/ci.md, with the boot', (t) => runPage(t, ['step', 'boot']))

@@ -1,0 +1,136 @@
+/**
+ * Builders that differ from this one in what must not show in an image: each difference with the words that a test
+ * prints for it, so that it says what it varied.
+ */
+import { chownSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { dirname, join } from 'node:path'
+import { systemTools, which } from '../../src/base/tool.js'
+import { GiB } from '../../src/base/units.js'
+import { Store } from '../../src/build/store.js'
+import { packageFile } from '../../src/debian/namespace.js'
+import type { Lock } from '../../src/plan/types.js'
+import type { BuildOptions } from './builder.js'
+
+/** One or more differences, as options of a build. */
+export interface Elsewhere {
+  varied: string[]
+  options: Required<Pick<BuildOptions, 'prefix' | 'env'>>
+}
+
+const isRoot = process.getuid?.() === 0
+
+/** Several differences at once; the first stands outermost on the command line. */
+export function together(...all: (Elsewhere | undefined)[]): Elsewhere {
+  const found = all.filter((item) => item !== undefined)
+  return {
+    varied: found.flatMap(({ varied }) => varied),
+    options: {
+      prefix: found.flatMap(({ options }) => options.prefix),
+      env: Object.assign({}, ...found.map(({ options }) => options.env)),
+    },
+  }
+}
+
+function difference(varied: string, prefix: string[], env: Record<string, string> = {}): Elsewhere {
+  return { varied: [varied], options: { prefix, env } }
+}
+
+/** What differs between people. */
+export const OTHER_HABITS = together(
+  difference('time zone', [], { TZ: 'Asia/Tokyo' }),
+  difference('locale', [], { LANG: 'de_DE.UTF-8', LC_ALL: 'tr_TR.UTF-8' }),
+  difference('umask', ['sh', '-c', 'umask 077; exec "$@"', 'sh']),
+  difference('SOURCE_DATE_EPOCH of the environment', [], { SOURCE_DATE_EPOCH: '1' }),
+)
+
+export const ONE_CORE = cpus().length > 1 ? difference('1 core', ['taskset', '--cpu-list', '0']) : undefined
+
+export const NO_NETWORK = isRoot ? difference('no network', ['unshare', '--net']) : undefined
+
+export const OTHER_HOST_NAME = isRoot
+  ? difference('host name', ['unshare', '--uts', 'sh', '-c', 'hostname elsewhere; exec "$@"', 'sh'])
+  : undefined
+
+/** Days by which the other clock is ahead: enough for another year, and for days since 1970 (shadow(5)). */
+const DAYS = 1500
+
+/** Another clock; undefined where that cannot be. `folder` is for its wrappers. */
+export async function otherClock(folder: string): Promise<Elsewhere | undefined> {
+  if (!isRoot || !which('gcc')) return undefined
+  mkdirSync(folder, { mode: 0o755 })
+  const source = packageFile('test/long/other-clock.c')
+  const options = ['-shared', '-fPIC', '-O1', `-DAHEAD=${DAYS * 86_400}`]
+  await systemTools.run({ tool: 'gcc', args: [...options, '-o', join(folder, 'clock.so'), source] })
+  const script = packageFile('test/long/other-clock.sh')
+  const prefix = ['env', `FOLDER=${folder}`, 'unshare', '--mount', 'sh', '-eu', script]
+  return difference(`clock, ${DAYS} days ahead`, prefix)
+}
+
+/** The years that programs in the trees saw under {@link otherClock}, one for each tree. */
+export function yearsSeen(folder: string): number[] {
+  return readFileSync(join(folder, 'years'), 'utf8').trim().split('\n').map(Number)
+}
+
+export const otherYear = () => new Date(Date.now() + DAYS * 86_400_000).getFullYear()
+
+export interface User {
+  uid: number
+  gid: number
+}
+
+/** A user of this machine who has subordinate ids (subuid(5)) and can read this package. */
+export async function ordinaryUser(): Promise<User | undefined> {
+  if (!isRoot || !existsSync('/etc/subuid')) return undefined
+  for (const line of readFileSync('/etc/subuid', 'utf8').split('\n')) {
+    const name = line.split(':')[0] as string
+    if (name === '') continue
+    const found = await systemTools.run({ tool: 'getent', args: ['passwd', name] }).catch(() => undefined)
+    const [uid, gid] = found?.stdout.split(':').slice(2).map(Number) ?? []
+    if (!uid || !gid) continue
+    const args = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'cat', packageFile('package.json')]
+    if (await systemTools.run({ tool: 'setpriv', args }).catch(() => undefined)) return { uid, gid }
+  }
+  return undefined
+}
+
+/** The user's home is closed to others. */
+export function asUser({ uid, gid }: User, home: string): Elsewhere {
+  mkdirSync(home, { mode: 0o700 })
+  chownSync(home, uid, gid)
+  const prefix = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--']
+  return difference('user, rootless', prefix, { HOME: home })
+}
+
+/** What a demo takes at most while it is built. */
+const TMPFS_NEED = 6 * GiB
+
+/** A folder on a tmpfs with room for a store; undefined where there is none. */
+export function memoryFolder(): string | undefined {
+  const { type, bavail, bsize } = statfsSync('/dev/shm')
+  const TMPFS_MAGIC = 0x01021994 // statfs(2)
+  return type === TMPFS_MAGIC && bavail * bsize >= TMPFS_NEED ? '/dev/shm' : undefined
+}
+
+/** Puts the packages of a lock into a new store, by links where that can be; for `owner`, by copies. */
+export async function packagesFrom(lock: Lock, from: string, to: string, owner?: User): Promise<void> {
+  const [source, target] = [await Store.open(from), await Store.open(to)]
+  for (const { sha256, size } of Object.values(lock.packages)) {
+    // A set that only another profile or the lab needs may not be there.
+    if (!(await source.has(sha256, size))) continue
+    const path = target.objectPath(sha256)
+    mkdirSync(dirname(path), { recursive: true })
+    if (owner) copyFileSync(source.objectPath(sha256), path)
+    else linkOrCopy(source.objectPath(sha256), path)
+  }
+  if (owner) await systemTools.run({ tool: 'chown', args: ['-R', `${owner.uid}:${owner.gid}`, to] })
+}
+
+function linkOrCopy(source: string, target: string): void {
+  try {
+    linkSync(source, target)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EXDEV') throw error
+    copyFileSync(source, target)
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * The shell steps of docs/ci.md do what the page says, but for the boot: test/long/ci.test.ts.
+ */
+import t from 'tap'
+import { runPage } from './ci.js'
+
+t.setTimeout(600_000)
+
+t.test('the shell steps of docs/ci.md', (t) => runPage(t, ['step']))

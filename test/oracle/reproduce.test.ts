@@ -1,0 +1,59 @@
+/**
+ * A build that differs from the shared store's in all that is cheap to vary, at once, gives the same bytes: the short
+ * form of test/long/reproduce.test.ts. A host without guests, from packages that are there already.
+ */
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { sha256File } from '../../src/base/digests.js'
+import { storeFolder } from '../../src/build/store.js'
+import { packageFile } from '../../src/debian/namespace.js'
+import type { Lock } from '../../src/plan/types.js'
+import { startBuild } from '../long/builder.js'
+import {
+  asUser,
+  memoryFolder,
+  NO_NETWORK,
+  ONE_CORE,
+  OTHER_HABITS,
+  OTHER_HOST_NAME,
+  ordinaryUser,
+  otherClock,
+  otherYear,
+  packagesFrom,
+  together,
+  yearsSeen,
+} from '../long/elsewhere.js'
+import { needTools, skipAloud } from '../tools.js'
+import { built } from './built.js'
+
+t.setTimeout(900_000)
+
+t.test('the same bytes elsewhere', async (t) => {
+  if (!needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) return
+  const { image, lockFile } = await built('minimal')
+  const folder = mkdtempSync(join(memoryFolder() ?? tmpdir(), 'keyvisor-elsewhere-'))
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  chmodSync(folder, 0o755)
+  const user = await ordinaryUser()
+  const clock = await otherClock(join(folder, 'clock'))
+  if (!user)
+    skipAloud(t, 'only root can become another user, who has subordinate ids and can read this folder')
+  if (!clock) skipAloud(t, 'only root, with gcc, can build at another time')
+  const home = join(folder, 'a home')
+  const who = user ? asUser(user, home) : undefined
+  if (!who) mkdirSync(home)
+  const lock = JSON.parse(readFileSync(lockFile, 'utf8')) as Lock
+  await packagesFrom(lock, storeFolder(), join(home, 'store'), user)
+
+  const { varied, options } = together(NO_NETWORK, OTHER_HOST_NAME, clock, ONE_CORE, who, OTHER_HABITS)
+  const args = [packageFile('profiles/minimal.yaml'), '--lock', lockFile, '--out', join(home, 'out')]
+  const { code, output } = await startBuild(join(home, 'store'), args, { ...options, cwd: '/' }).ended
+  t.equal(code, 0, output)
+  console.error(
+    `# varied: working folder, empty store, ${memoryFolder() ? 'tmpfs, ' : ''}${varied.join(', ')}`,
+  )
+  t.strictSame(await sha256File(join(home, 'out', 'minimal.img')), await sha256File(image))
+  if (clock) t.strictSame(yearsSeen(join(folder, 'clock')), [otherYear()], 'the other clock was in the tree')
+})
