@@ -11,7 +11,7 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { which } from '../dist/base/tool.js'
-import { lockedDebs } from '../dist/build/fetch.js'
+import { archivesOf, lockedDebs } from '../dist/build/fetch.js'
 import { makeLock } from '../dist/build/lock.js'
 import { prepare } from '../dist/build/prepare.js'
 import { Store, silent, storeFolder } from '../dist/index.js'
@@ -46,7 +46,7 @@ export async function cold() {
   const { plan, lock, lockFile } = prepared
   await lockedDebs(prepared, ['host', 'tools.pack'], run)
   const packages = plan.host.packages.filter((name) => name !== 'initramfs-tools')
-  const archive = writeSuite(await mkosiDebs(prepared.archives, packages, run))
+  const archive = writeSuite(await mkosiDebs(lock, packages, run))
   // Fills the shared store's tools tree, where it was empty.
   build([profile, '--lock', lockFile, '--out', join(folder, 'cold')])
 
@@ -88,7 +88,7 @@ function coldBuild(args, store) {
   return build([...args, '--out', out], { env: { KEYVISOR_STORE: store } })
 }
 
-async function mkosiDebs(archives, packages, run) {
+async function mkosiDebs(lock, packages, run) {
   const set = 'bench.mkosi'
   const request = {
     set,
@@ -96,8 +96,8 @@ async function mkosiDebs(archives, packages, run) {
     packages: [...packages, ...MKOSI_NEEDS],
     component: 'non-free-firmware',
   }
-  const lock = await makeLock({ packages: [request], images: {} }, run.store)
-  return (await lockedDebs({ lock, archives }, [set], run))[set]
+  const theirs = await makeLock({ packages: [request], images: {} }, run.store)
+  return (await lockedDebs({ lock: theirs, archives: archivesOf(lock) }, [set], run))[set]
 }
 
 /** An archive as debootstrap wants it (Debian's repository format): dists/, pool/, and one component. */

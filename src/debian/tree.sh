@@ -24,6 +24,8 @@ INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant="$VARIANT" --format=d
 cd "$SCRATCH/tree"
 # What the builder or the moment put there: it must not reach the stick, and differs between builds.
 rm -rf etc/apt/sources.list var/cache/apt var/lib/apt/lists etc/hostname etc/resolv.conf etc/machine-id
+# systemd-resolved keeps the file that it replaced, which says how the builder finds names.
+rm -f etc/.resolv.conf.systemd-resolved.bak
 rm -rf var/log/* var/cache/ldconfig/aux-cache etc/ssh/ssh_host_*
 rm -f var/lib/dpkg/*-old var/cache/debconf/*-old etc/.pwd.lock
 mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial
