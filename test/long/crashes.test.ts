@@ -16,8 +16,8 @@ import { openStick } from '../boot/demo.js'
 import { seeded, seedOfRun } from '../tools.js'
 import { COLLECTOR, PROFILE, recordsSaid } from './power.js'
 
-/** Each takes six to eight minutes under emulation: six of them fit into an hour. */
-const ROUNDS = Number(process.env['ROUNDS'] ?? 6)
+/** Each takes two boots, some five minutes under emulation. */
+const ROUNDS = Number(process.env['ROUNDS'] ?? 10)
 
 /** Seconds from power-on: under emulation the guest is ready after some 150 of them. */
 const STARTING = 150

@@ -25,8 +25,8 @@ import {
   STICK,
 } from './power.js'
 
-/** Each takes four to six minutes under emulation: with a recording, which takes ten, eight of them fit into an hour. */
-const BOOTS = Number(process.env['BOOTS'] ?? 8)
+/** Each takes some four minutes under emulation. */
+const BOOTS = Number(process.env['BOOTS'] ?? 12)
 
 /** Of these, so many whose partition table is torn: what the initrd does then, no other start shows. */
 const TORN_TABLES = Math.min(2, Math.floor(BOOTS / 4))

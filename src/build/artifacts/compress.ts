@@ -64,11 +64,20 @@ export function compressing(
       await output.close()
     }
   })
+  const write = (chunk: Buffer) =>
+    new Promise<void>((resolve, reject) => {
+      input.write(chunk, (error) => (error ? reject(error) : resolve()))
+    })
   return {
-    take: (chunk) =>
-      new Promise((resolve, reject) => {
-        input.write(chunk, (error) => (error ? reject(error) : resolve()))
-      }),
+    async take(chunk) {
+      try {
+        await write(chunk)
+      } catch (error) {
+        // A tool that ended takes no more: why it ended says more than that.
+        await done
+        throw error
+      }
+    },
     end: () => void input.end(),
     done,
   }
