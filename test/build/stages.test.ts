@@ -33,6 +33,7 @@ const locked = (name: string): LockedPackage => ({
 
 const SETS: Record<string, string[]> = {
   'tools.pack': ['e2fsprogs'],
+  'tools.publish': ['zstd'],
   host: ['base', 'libvirt'],
   'guest.web': ['base', 'busybox'],
   'guest.twin': ['base', 'busybox'],

@@ -33,7 +33,10 @@ t.test('a lock that answers its profile stays as it is', async (t) => {
   const { code, stdout, stderr } = await run('lock', 'a.yaml')
   t.equal(code, 0, stderr)
   t.equal(stderr, '')
-  t.match(stdout, /^a\.lock\.json is as it was: it answers the profile\n {2}tools {6}\d+ packages, /)
+  t.match(
+    stdout,
+    /^a\.lock\.json is as it was: it answers the profile\n {2}tools {6}\d+ packages, .*\n {2}artifacts {2}\d+ packages, /,
+  )
   t.match(stdout, /^ {2}guest box {2}image, 512B, SHA-256 [0-9a-f]{64}$/m)
   t.equal(readFileSync(path, 'utf8'), before)
 })
@@ -62,7 +65,7 @@ t.test('lock --json', async (t) => {
     profile: 'a.yaml',
     lock: { path: 'a.lock.json', made: false },
     epoch: 1,
-    sets: [{ set: 'tools.pack' }, { set: 'host', packages: Number, size: Number }],
+    sets: [{ set: 'tools.pack' }, { set: 'tools.publish' }, { set: 'host', packages: Number, size: Number }],
     images: [{ guest: 'box', size: 512 }],
     changes: { packages: [], images: [] },
     warnings: [],
