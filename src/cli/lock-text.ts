@@ -21,9 +21,11 @@ function headline({ path, made }: LockReport['lock'], changes: LockChanges | nul
   return changes ? `wrote ${path} anew` : `wrote ${path}: keep it, and each build has the same packages`
 }
 
-/** `tools.pack`, `host` and `guest.NAME`, as people say it. */
+const TOOLS: Record<string, string> = { 'tools.pack': 'tools', 'tools.publish': 'artifacts' }
+
+/** Tools, `host` and `guest.NAME`, as people say it. */
 function setWords(set: string): string {
-  return set === 'tools.pack' ? 'tools' : set.replace('guest.', 'guest ')
+  return TOOLS[set] ?? set.replace('guest.', 'guest ')
 }
 
 function table(rows: string[][]): string[] {

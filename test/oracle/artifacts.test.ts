@@ -40,32 +40,6 @@ async function published(name: string, artifacts: ArtifactsRequest): Promise<Bui
 const read = (result: BuildResult, name: string) =>
   readFileSync(join(folder(result.manifest.name), name), 'utf8')
 
-const TOOLS = ['mmdebstrap', 'bwrap', 'unshare', 'minisign']
-if (needTools(t, ...TOOLS)) {
-  const key = join(folder('parts'), 'minisign')
-  await run('minisign', ['-G', '-W', '-p', `${key}.pub`, '-s', `${key}.key`])
-  const minimal = await published('minimal', { kinds: ['xz', 'bmap', 'sums'], bundle: 'tar' })
-  const request: ArtifactsRequest = {
-    kinds: ['zst', 'bmap', 'sbom', 'provenance'],
-    ...{ changesFrom: minimal.manifestFile, sign: { key: `${key}.key` }, bundle: 'zip' },
-  }
-  const demo = await published('demo', request)
-
-  for (const result of [minimal, demo]) {
-    sums(result)
-    blockMap(result)
-    manifestSchema(result)
-  }
-  compressed(minimal, 'xz', 'xz')
-  compressed(demo, 'zst', 'zstd')
-  bundle(minimal, 'tar', ['tar', '-tf'])
-  bundle(demo, 'zip', ['unzip', '-tq'])
-  signature(demo, `${key}.pub`)
-  bills(demo)
-  statement(demo)
-  again(demo, request)
-}
-
 function sums(result: BuildResult): void {
   t.test(`checksums of ${result.manifest.name}`, async (t) => {
     if (!needTools(t, 'sha256sum')) return
@@ -354,4 +328,31 @@ function again(first: BuildResult, request: ArtifactsRequest): void {
     t.strictSame((await build()).artifacts as unknown as Json, first.artifacts as unknown as Json)
     t.strictSame(stages, ['artifacts', 'sign', 'bundle'])
   })
+}
+
+// The builds come last: what stands above as a constant is known by then.
+const TOOLS = ['mmdebstrap', 'bwrap', 'unshare', 'minisign']
+if (needTools(t, ...TOOLS)) {
+  const key = join(folder('parts'), 'minisign')
+  await run('minisign', ['-G', '-f', '-W', '-p', `${key}.pub`, '-s', `${key}.key`])
+  const minimal = await published('minimal', { kinds: ['xz', 'bmap', 'sums'], bundle: 'tar' })
+  const request: ArtifactsRequest = {
+    kinds: ['zst', 'bmap', 'sbom', 'provenance'],
+    ...{ changesFrom: minimal.manifestFile, sign: { key: `${key}.key` }, bundle: 'zip' },
+  }
+  const demo = await published('demo', request)
+
+  for (const result of [minimal, demo]) {
+    sums(result)
+    blockMap(result)
+    manifestSchema(result)
+  }
+  compressed(minimal, 'xz', 'xz')
+  compressed(demo, 'zst', 'zstd')
+  bundle(minimal, 'tar', ['tar', '-tf'])
+  bundle(demo, 'zip', ['unzip', '-tq'])
+  signature(demo, `${key}.pub`)
+  bills(demo)
+  statement(demo)
+  again(demo, request)
 }

@@ -92,6 +92,7 @@ t.test('firmware comes from a component of its own, for the host alone', async (
     requests.map(({ set, component }) => [set, component]),
     [
       ['tools.pack', undefined],
+      ['tools.publish', undefined],
       ['host', 'non-free-firmware'],
       ['guest.a', undefined],
     ],
