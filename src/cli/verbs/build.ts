@@ -12,7 +12,9 @@ import {
   type BundleForm,
   buildImage,
   checkBuild,
+  EXIT,
   formatProblem,
+  KeyvisorError,
   Store,
   storeFolder,
 } from '../../index.js'
@@ -107,6 +109,11 @@ function parseArtifacts(text: string): ArtifactKind[] {
 /** Undefined where the options ask for none. */
 function artifactsRequest(options: Options): ArtifactsRequest | undefined {
   const { artifacts: kinds = [], changesFrom, sign, signPassword, bundle } = options
+  if (signPassword && !sign)
+    throw new KeyvisorError('usage', '--sign-password is for a key', {
+      hint: 'give --sign KEY, too',
+      exitCode: EXIT.usage,
+    })
   if (kinds.length === 0 && !changesFrom && !sign && !bundle) return undefined
   return {
     kinds,
@@ -122,13 +129,14 @@ function passwordOf(file: string | undefined) {
 }
 
 async function build(profile: string, options: Options, terminal: Terminal): Promise<void> {
-  const { json, offline = false, check, out, lock, update, locked } = options
+  const { json, offline = false, check, out, lock, update, locked, explain } = options
   const artifacts = artifactsRequest(options)
   const request = {
     ...{ profile, out },
     ...(lock === undefined ? {} : { lock }),
     ...(update ? { update } : {}),
     ...(locked ? { locked } : {}),
+    ...(explain ? { explain } : {}),
     ...(artifacts ? { artifacts } : {}),
   }
   const store = await Store.open(storeFolder())
