@@ -4,6 +4,6 @@
 import t from 'tap'
 import { runPage } from './ci.js'
 
-t.setTimeout(600_000)
+t.setTimeout(1_800_000)
 
 t.test('the shell steps of docs/ci.md', (t) => runPage(t, ['step']))
