@@ -51,10 +51,21 @@ async function volume(t: Test): Promise<Buffer> {
   )
   await run('mmd', '-i', image, '::/EFI', '::/EFI/BOOT', '::/EFI/debian')
   mkdirSync(join(folder, 'files'))
-  for (const [path, bytes] of Object.entries(FILES)) {
+  const copy = async (path: string, bytes: Buffer) => {
     writeFileSync(join(folder, 'files/file'), bytes)
     await run('mcopy', '-i', image, join(folder, 'files/file'), `::${path}`)
   }
+  const [[first, long], ...others] = Object.entries(FILES) as [[string, Buffer], ...[string, Buffer][]]
+  // Two gaps, neither of which holds the first file, and nothing else is free: it has to be in both.
+  await copy('/GAP1', Buffer.alloc(50_000))
+  for (const [path, bytes] of others) await copy(path, bytes)
+  await copy('/GAP2', Buffer.alloc(50_000))
+  const { stdout } = await run('mdir', '-i', image, '::')
+  const free = Number(/([\d ]+) bytes free/.exec(stdout)?.[1]?.replaceAll(' ', ''))
+  await copy('/REST', Buffer.alloc(free))
+  await run('mdel', '-i', image, '::/GAP1', '::/GAP2')
+  await copy(first, long)
+  await run('mdel', '-i', image, '::/REST')
   return readFileSync(image)
 }
 
