@@ -8,7 +8,6 @@
 import { fileURLToPath } from 'node:url'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolCall } from '../base/tool.js'
-import { noSyncFilter } from './no-sync.js'
 
 export interface Script {
   /** The script, run by sh(1); its name stands in errors. */
@@ -31,15 +30,9 @@ export function namespaceArguments(): string[] {
 
 /** Runs a script in the namespace. Throws `namespace-refused`, with what to do, where the machine forbids it. */
 export async function runInNamespace({ path, ...rest }: Script): Promise<void> {
-  await unshared(['sh', '-euc', INSIDE, path], { ...rest, input: noSyncFilter() })
+  // Modes of what a script makes must not depend on the builder's habits.
+  await unshared(['sh', '-euc', 'umask 022; . "$0"', path], rest)
 }
-
-/**
- * Modes of what a script makes must not depend on the builder's habits. bubblewrap only brings the filter in: it sees and
- * may do what it does without. Its stdin has the filter; the script has none.
- */
-const INSIDE =
-  'umask 022; exec bwrap --dev-bind / / --cap-add ALL --seccomp 3 -- sh -euc \'. "$0"\' "$0" 3<&0 </dev/null'
 
 /** Removes scratch in which other owners' files may lie; quiet when it is gone already. */
 export async function removeScratch(...folders: string[]): Promise<void> {

@@ -2,7 +2,6 @@ import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
-import { systemTools } from '../../src/base/tool.js'
 import {
   APPARMOR_PROFILE,
   packageFile,
@@ -64,17 +63,6 @@ t.test('a script is root of its namespace, with its own environment and processe
   writeFileSync(path, 'echo "$(id -u) $GIVEN"; test $$ -lt 10; test -d /proc/1; umask')
   await runInNamespace({ path, env: { GIVEN: 'here' }, onLine: (line) => lines.push(line) })
   t.strictSame(lines, ['0 here', '0022'])
-})
-
-t.test('a script waits for no disk: a sync succeeds where there is nothing to sync', async (t) => {
-  if (!needTools(t, 'unshare', 'bwrap', 'sync')) return
-  const folder = t.testdir()
-  const path = join(folder, 'script.sh')
-  // fsync(2) of a pipe is EINVAL.
-  writeFileSync(path, 'mkfifo "$PIPE"; sync "$PIPE"; sync --data "$PIPE"; test ! -t 0; ! read -r line')
-  const pipe = join(folder, 'pipe')
-  await runInNamespace({ path, env: { PIPE: pipe } })
-  await t.rejects(systemTools.run({ tool: 'sync', args: [pipe] }), { code: 'tool-failed' })
 })
 
 t.test('a script fails at its first failing command, or at a variable that nobody set', async (t) => {
