@@ -4,6 +4,7 @@
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Sha256 } from '../base/digests.js'
+import { namesBelow } from '../base/names-below.js'
 import type { Bytes } from '../base/units.js'
 import type { Store } from './store.js'
 import { treeDigestFile } from './tree-digest.js'
@@ -124,7 +125,7 @@ async function treeEntries(store: Store): Promise<StoreEntry[]> {
 /** A file that has several names in the tree counts once. */
 async function folderSize(folder: string): Promise<Bytes> {
   const sizes = new Map<number, Bytes>()
-  for (const name of await readdir(folder, { recursive: true }).catch(() => [])) {
+  for (const name of await namesBelow(folder).catch(() => [])) {
     const found = await lstat(join(folder, name)).catch(() => undefined)
     if (found) sizes.set(found.ino, found.blocks * 512)
   }

@@ -4,9 +4,10 @@
  * It covers names, kinds, permissions, links and bytes. Left out: owners and times, which are the builder's own.
  */
 import { createHash } from 'node:crypto'
-import { lstat, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
+import { lstat, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson, type Sha256, sha256 } from '../base/digests.js'
+import { namesBelow } from '../base/names-below.js'
 import { limited } from '../base/parallel.js'
 
 /** Not a part of what it covers. Its mtime is when the tree was used last. */
@@ -31,7 +32,7 @@ export async function isSealed(tree: string): Promise<boolean> {
 }
 
 async function treeDigest(tree: string): Promise<Sha256> {
-  const names = (await readdir(tree, { recursive: true })).filter((name) => name !== DIGEST_FILE).sort()
+  const names = (await namesBelow(tree)).filter((name) => name !== DIGEST_FILE)
   const slot = limited(PARALLEL)
   const lines = await Promise.all(names.map((name) => slot(() => entryLine(tree, name))))
   const hash = createHash('sha256')

@@ -6,11 +6,12 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream, createWriteStream } from 'node:fs'
-import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises'
+import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Header, pack } from 'tar-stream'
 import { canonicalJson, type Sha256, sha256, sha256File } from '../base/digests.js'
+import { namesBelow } from '../base/names-below.js'
 import type { PlannedFile } from '../plan/types.js'
 
 /** One entry of a tar; its bytes come from a file of the builder, from a text, or it is a link. */
@@ -25,7 +26,7 @@ export interface TarEntry {
 /** A folder laid out as the root: each file stands where it will stand. Executable files stay so, others are 0644. */
 export async function overlayEntries(folder: string): Promise<TarEntry[]> {
   const entries: TarEntry[] = []
-  for (const name of (await readdir(folder, { recursive: true })).sort()) {
+  for (const name of await namesBelow(folder)) {
     const path = join(folder, name)
     const found = await lstat(path)
     if (found.isDirectory()) continue

@@ -37,6 +37,15 @@ t.test('a sealed tree is what it was, whatever its times', async (t) => {
   t.notOk(await isSealed(folder), 'nor is one that is gone')
 })
 
+t.test('a link that leads out of the tree is not followed', async (t) => {
+  const folder = t.testdir({ tree: { file: 'bytes' }, machine: { file: 'of the machine' } })
+  const sealed = join(folder, 'tree')
+  symlinkSync(join(folder, 'machine'), join(sealed, 'private'))
+  await sealTree(sealed)
+  writeFileSync(join(folder, 'machine/other'), '')
+  t.ok(await isSealed(sealed))
+})
+
 t.test('every change shows', async (t) => {
   const changes: Record<string, (folder: string) => void> = {
     'a flipped byte': (folder) => writeFileSync(join(folder, 'usr/bin/tool'), 'bytez'),
