@@ -17,7 +17,7 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const SUITES = {
   unit: { without: ['test/oracle/', 'test/boot/', 'test/long/'], options: ['--jobs=2'] },
   oracle: { below: 'test/oracle/', options: ['--jobs=1', '--timeout=1800'] },
-  boot: { below: 'test/boot/', options: ['--jobs=1', '--timeout=2400'] },
+  boot: { below: 'test/boot/', options: ['--jobs=1', '--timeout=3600'] },
 }
 const LONG = { options: ['--jobs=1', '--timeout=7200'] }
 

@@ -57,7 +57,7 @@ const GUESTS: Record<string, Record<string, string>> = {
 const demo = await openDemo(t)
 
 if (demo) {
-  t.setTimeout(40 * 60 * 1000)
+  t.setTimeout(60 * 60 * 1000)
   const profiles = await profilesOf(demo)
   const machines = await loadMachines('fixtures/machines/three.yaml')
   const seen = new Map<string, Seen>()
