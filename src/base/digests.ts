@@ -29,17 +29,11 @@ export function stretchedDigest(text: string, salt: string): string {
   return scryptSync(text, salt, 32, STRETCH).toString('hex')
 }
 
-/**
- * Digest and length of a file's bytes, or of a range of them, both ends inclusive. Rejects with the errors of
- * `fs.createReadStream`.
- */
-export async function sha256File(
-  path: string,
-  range: { start?: number; end?: number } = {},
-): Promise<{ sha256: Sha256; size: number }> {
+/** Digest and length of a file's bytes. Rejects with the errors of `fs.createReadStream`. */
+export async function sha256File(path: string): Promise<{ sha256: Sha256; size: number }> {
   const hash = createHash('sha256')
   let size = 0
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20, ...range })) {
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
     hash.update(chunk as Buffer)
     size += (chunk as Buffer).length
   }

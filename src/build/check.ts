@@ -7,7 +7,6 @@ import { dirname, join } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { ProgressEvent } from '../base/progress.js'
-import { SECTOR } from '../base/units.js'
 import { removeScratch } from '../debian/namespace.js'
 import { type BuildRequest, type BuildResult, buildImage } from './build.js'
 import { type DebSource, lockedDebs } from './fetch.js'
@@ -26,7 +25,7 @@ export async function checkBuild(
   request: BuildRequest,
   first: BuildResult,
   run: StageRun,
-  differences: Differences = differingPartitions,
+  differences: Differences,
 ): Promise<Sha256> {
   const folder = await run.store.scratch('check')
   try {
@@ -83,20 +82,4 @@ function notReproducible({ image }: BuildResult, parts: string[]): KeyvisorError
   return new KeyvisorError('not-reproducible', message, {
     hint: 'remove the image and build again; when it stays so, report it with both manifests',
   })
-}
-
-/** Names of the partitions that differ as they are on both disks. */
-export const differingPartitions: Differences = async (first, second) => {
-  const names: string[] = []
-  for (const { name } of first.manifest.layout.partitions) {
-    if ((await partitionDigest(first, name)) !== (await partitionDigest(second, name))) names.push(name)
-  }
-  return names.length > 0 ? names : ['partition tables or boot code']
-}
-
-async function partitionDigest({ image, manifest }: BuildResult, name: string): Promise<Sha256 | undefined> {
-  const found = manifest.layout.partitions.find((partition) => partition.name === name)
-  if (!found) return undefined
-  const range = { start: found.first * SECTOR, end: (found.last + 1) * SECTOR - 1 }
-  return (await sha256File(image, range)).sha256
 }

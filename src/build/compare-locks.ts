@@ -4,7 +4,7 @@
  * Left out: what follows from a difference; that is `take-lock.ts`'s to say.
  */
 import type { Problem } from '../base/errors.js'
-import { compareVersions } from '../debian/versions.js'
+import { type VersionChange, versionChange } from '../debian/versions.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
 import { type LockRequest, lockedSet } from './lock.js'
 
@@ -70,7 +70,7 @@ export interface LockChanges {
 export interface PackageChange {
   name: string
   /** `bytes`: the same version with another digest, which an archive should never have. */
-  change: 'up' | 'down' | 'new' | 'gone' | 'bytes'
+  change: VersionChange | 'bytes'
   /** Versions; null where there was, or is, none. */
   from: string | null
   to: string | null
@@ -121,11 +121,8 @@ function packageChange(
   from: LockedPackage | undefined,
   to: LockedPackage | undefined,
 ): PackageChange['change'] | undefined {
-  if (!from) return 'new'
-  if (!to) return 'gone'
-  const order = compareVersions(to.version, from.version)
-  if (order !== 0) return order > 0 ? 'up' : 'down'
-  return from.sha256 === to.sha256 ? undefined : 'bytes'
+  const change = versionChange(from?.version, to?.version)
+  return change ?? (from?.sha256 === to?.sha256 ? undefined : 'bytes')
 }
 
 function imageChange(from: string | undefined, to: string | undefined): ImageChange['change'] | undefined {

@@ -52,7 +52,7 @@ interface Making extends Prepared {
 
 /** Takes every payload from the store, or makes it there. */
 export async function makePayloads(prepared: Prepared, run: StageRun): Promise<Payloads> {
-  // A lock that answers the profile has no other sets than the build needs.
+  // All sets, also what only artifacts need: a later build without network has everything.
   await fetchDebs(prepared, Object.keys(prepared.lock.sets), run)
   const key = prepared.stages.loader.inputs['tools'] as string
   const tools = await toolsTree(run, 'tools', key, () => debsOf(prepared, 'tools.pack', run))

@@ -8,6 +8,18 @@ export function compareVersions(a: string, b: string): number {
   return x.epoch - y.epoch || compareParts(x.upstream, y.upstream) || compareParts(x.revision, y.revision)
 }
 
+export type VersionChange = 'up' | 'down' | 'new' | 'gone'
+
+/** What became of a package; `undefined` is a version that is not there, and the answer where nothing changed. */
+export function versionChange(from: string | undefined, to: string | undefined): VersionChange | undefined {
+  if (from === to) return undefined
+  if (from === undefined) return 'new'
+  if (to === undefined) return 'gone'
+  const order = compareVersions(to, from)
+  if (order === 0) return undefined
+  return order > 0 ? 'up' : 'down'
+}
+
 /** `[epoch:]upstream[-revision]`; no revision sorts as `0` does. */
 function versionParts(version: string): { epoch: number; upstream: string; revision: string } {
   const [, epoch = '0', rest = ''] = /^(?:(\d+):)?(.*)$/.exec(version) ?? []

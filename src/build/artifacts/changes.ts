@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { KeyvisorError } from '../../base/errors.js'
 import { formatBytes } from '../../base/units.js'
-import { compareVersions } from '../../debian/versions.js'
+import { type VersionChange, versionChange } from '../../debian/versions.js'
 import type { Manifest, ManifestPackage } from '../manifest.js'
 import { epochTime } from './components.js'
 
@@ -106,7 +106,7 @@ function guestsText(before: Compared, now: Compared, old: Set<string>, young: Se
 export interface PackageDifference {
   /** With its architecture where a root has several of it: `libc6:i386`. */
   name: string
-  change: 'up' | 'down' | 'new' | 'gone'
+  change: VersionChange
   /** Versions; empty where there was, or is, none. */
   before: string
   now: string
@@ -120,10 +120,8 @@ export function packageDifferences(before: ManifestPackage[], now: ManifestPacka
   const [old, young] = [versions(before), versions(now)]
   return [...new Set([...old.keys(), ...young.keys()])].sort().flatMap((name): PackageDifference[] => {
     const [from, to] = [old.get(name), young.get(name)]
-    if (from === undefined) return [{ name, change: 'new', before: '', now: to as string }]
-    if (to === undefined) return [{ name, change: 'gone', before: from, now: '' }]
-    const order = compareVersions(to, from)
-    return order === 0 ? [] : [{ name, change: order > 0 ? 'up' : 'down', before: from, now: to }]
+    const change = versionChange(from, to)
+    return change ? [{ name, change, before: from ?? '', now: to ?? '' }] : []
   })
 }
 
