@@ -1,21 +1,28 @@
 /**
- * Runs on the stick: `qjs --module main.js`, as root, once the host is up, until the host is shut down.
+ * Runs on the stick, as root. `qjs --module main.js`: once the host is up, until it is shut down. `... main.js stop`: when
+ * it is shut down.
  */
 import * as std from 'std'
 import { boot } from './boot.js'
 import { qjsMachine } from './qjs-machine.js'
+import { stopGuests } from './stop.js'
 import { openWatch, WATCH_EVERY } from './watch.js'
 
 try {
+  if (scriptArgs[1] === 'stop') stop()
+  else start()
+} catch (error) {
+  std.err.puts(`BUG: ${error instanceof Error ? `${error.message}\n${error.stack}` : error}\n`)
+  std.exit(70)
+}
+
+function start(): never {
   const { report, guests } = boot(qjsMachine)
   const look = openWatch(qjsMachine, report, guests)
   for (;;) {
     qjsMachine.sleep(WATCH_EVERY)
     attempt(look)
   }
-} catch (error) {
-  std.err.puts(`BUG: ${error instanceof Error ? `${error.message}\n${error.stack}` : error}\n`)
-  std.exit(70)
 }
 
 /** A libvirt that is being updated, or a guest that is just ending, is no reason to stop watching. */
@@ -25,4 +32,9 @@ function attempt(action: () => void): void {
   } catch (error) {
     qjsMachine.print(`watch: ${error instanceof Error ? error.message : error}`)
   }
+}
+
+function stop(): void {
+  for (const name of stopGuests(qjsMachine))
+    qjsMachine.print(`guest ${name} did not shut down: its plug is pulled`)
 }

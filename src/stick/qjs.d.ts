@@ -46,3 +46,6 @@ declare module 'os' {
   /** Monotonic, in milliseconds. */
   export function now(): number
 }
+
+/** The program's path, and what was typed after it (section 3.3.1). */
+declare const scriptArgs: string[]
