@@ -161,7 +161,7 @@ function makeLibrary(making: Making, disks: Record<string, Done>): Promise<Done>
 
 function makeLoader({ run, tools, stages }: Making): Promise<Done> {
   return runStage(run, stages.loader, async (scratch) => {
-    const { boot, core } = await makeBiosLoader(scratch, tools)
+    const { boot, core } = await makeBiosLoader(scratch, tools, { serial: true })
     return { files: { boot, core }, facts: {} }
   })
 }

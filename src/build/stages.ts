@@ -95,7 +95,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     guests: plan.guests.map(definitionOf) as unknown as Json,
     disks: plan.guests.map((guest) => (guestDisks[guest.name] as Stage).key),
   })
-  const loader = stage('loader', 1, 'make the BIOS boot loader', common)
+  const loader = stage('loader', 2, 'make the BIOS boot loader', common)
   const esp = stage('esp', 2, 'pack the boot partition', {
     ...common,
     root: hostRoot.key,
@@ -130,7 +130,7 @@ function guestDisk(
       format: source.format,
     })
   }
-  return stage(`disk.${name}`, 1, `make the disk of guest ${name}`, {
+  return stage(`disk.${name}`, 2, `make the disk of guest ${name}`, {
     ...common,
     tree: (tree as Stage).key,
     script: digests.program['src/guests/disk.sh'] ?? missing('src/guests/disk.sh'),

@@ -226,7 +226,7 @@ function partitions(guest: GuestPlan, size: Bytes): GptPartition[] {
 function grubConfig(uuid: string): string {
   return `set timeout=0
 search --no-floppy --fs-uuid --set=root ${uuid}
-linux /vmlinuz root=UUID=${uuid} ro quiet console=tty0 console=ttyS0,115200
+linux /vmlinuz root=UUID=${uuid} ro quiet pci=lastbus=0 console=tty0 console=ttyS0,115200
 initrd /initrd.img
 boot
 `
