@@ -16,7 +16,7 @@ import { domainXml, networkXml } from '../../src/plan/domain.js'
 import { type Sized, sizeGuests } from '../../src/plan/sizing.js'
 import type { LibraryIndex } from '../../src/plan/types.js'
 import { needTools } from '../tools.js'
-import { built, OUT } from './built.js'
+import { built, dpkgLines, OUT, packageLine } from './built.js'
 
 const run = (tool: string, ...args: string[]) => systemTools.run({ tool, args })
 
@@ -170,7 +170,7 @@ async function listing(t: Test, root: string): Promise<void> {
 
 function guests(demo: BuildResult): void {
   t.test("the guests' disks", async (t) => {
-    if (!needTools(t, 'debugfs', 'qemu-img', 'e2fsck')) return
+    if (!needTools(t, 'debugfs', 'qemu-img', 'e2fsck', 'dpkg-query')) return
     const library = await partition(demo, 'library')
     const dump = async (name: string) => {
       const target = join(parts, name)
@@ -192,15 +192,25 @@ function guests(demo: BuildResult): void {
         const info = JSON.parse((await run('qemu-img', 'info', '-f', 'qcow2', '--output=json', base)).stdout)
         t.equal(info['virtual-size'], guest.base.size)
         t.notOk('backing-filename' in info)
-        await disk(t, base, guest.name)
+        const ext4 = await disk(t, base, guest.name)
+        const listed = demo.manifest.packages.guests[guest.name] ?? []
+        t.strictSame(await dpkgLines(await adminOf(ext4)), listed.map(packageLine).sort(), "dpkg's own list")
       })
     }
     await t.test('their domains', (t) => domains(t, index))
   })
 }
 
-/** A guest's disk has a table, a boot partition and a root that checkers take. */
-async function disk(t: Test, base: string, name: string): Promise<void> {
+/** dpkg's folder of a root in an ext4: as much of it as the list of packages takes. */
+async function adminOf(ext4: string): Promise<string> {
+  const admin = `${ext4}.dpkg`
+  mkdirSync(admin, { recursive: true })
+  await run('debugfs', '-R', `dump /var/lib/dpkg/status ${join(admin, 'status')}`, ext4)
+  return admin
+}
+
+/** A guest's disk has a table, a boot partition and a root that checkers take: its path. */
+async function disk(t: Test, base: string, name: string): Promise<string> {
   const raw = join(parts, `${name}.raw`)
   await run('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', base, raw)
   const { stdout } = await run('sgdisk', '-v', raw)
@@ -218,6 +228,7 @@ async function disk(t: Test, base: string, name: string): Promise<void> {
   t.equal(hostname.stdout, `${name}\n`)
   const kernel = await run('debugfs', '-R', 'stat /vmlinuz', ext4)
   t.match(kernel.stdout, /Type: symlink/)
+  return ext4
 }
 
 /** The domains that the stick would make on two PCs. */
