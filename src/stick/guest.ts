@@ -108,12 +108,22 @@ export function awaitSign(machine: Machine, guest: LibraryGuest, accelerator: Ac
   const gaveSign = signOf(machine, guest)
   const deadline = machine.now() + PATIENCE[accelerator] * 1000
   for (let looks = 1; !gaveSign(); looks++) {
-    if (!isRunning(machine, guest)) throw new Error('it ended before it was ready')
+    if (!isRunning(machine, guest))
+      throw new Error(`it ended before it was ready${lastWords(machine, guest)}`)
     if (looks % SPACE_EVERY === 0 && freeBytes(machine) < LOW && isPaused(machine, guest.name))
       throw new Error('the stick is full: it is paused until there is space on /data')
     if (machine.now() > deadline) throw new Error(`it gave no sign within ${PATIENCE[accelerator]} s`)
     machine.sleep(LOOK_EVERY)
   }
+}
+
+/** What libvirt says of a guest that ended, as `: shut off (crashed)`, and the last of what its QEMU complained of. */
+function lastWords(machine: Machine, { name }: Pick<LibraryGuest, 'name'>): string {
+  const state = machine.run(virsh('domstate', name, '--reason')).stdout.trim()
+  const log = consoleLines(machine.readFile(`/var/log/libvirt/qemu/${name}.log`) ?? '')
+  const start = log.findLastIndex((line) => line.includes(': starting up '))
+  const complaint = log.slice(start + 1).findLast((line) => /qemu-system-x86_64: |ERROR:/.test(line))
+  return [state, complaint?.slice(0, 300)].map((words) => (words ? `: ${words}` : '')).join('')
 }
 
 /** Looks once whether the guest has given its sign. */

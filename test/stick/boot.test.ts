@@ -271,6 +271,36 @@ t.test('a guest that ends before its sign fails at once', async (t) => {
   t.match(guestsOf(told(stick([counter], answer)))[0], { reason: 'it ended before it was ready', seconds: 0 })
 })
 
+t.test('a guest that crashed says so, in the words of its QEMU', async (t) => {
+  const answer: Answer = (line, machine) => {
+    if (line.includes(' domstate counter --reason')) return 'shut off (crashed)\n\n'
+    if (!line.startsWith('timeout 3')) return undefined
+    machine.files.delete('/run/libvirt/qemu/counter.pid')
+    return { code: 1 }
+  }
+  const machine = stick([counter], answer)
+  const log = (...lines: string[]) =>
+    machine.files.set('/var/log/libvirt/qemu/counter.log', lines.map((line) => `${line}\n`).join(''))
+  const began = '2026-11-27 18:00:00.000+0000: starting up libvirt version: 11.3.0, qemu version: 10.0.2'
+  log('2026-11-26T09:00:00.000000Z qemu-system-x86_64: of another start', began, '-msg timestamp=on')
+  t.equal(guestsOf(told(machine))[0]?.reason, 'it ended before it was ready: shut off (crashed)')
+})
+
+t.test('what its QEMU complained of last is told too', async (t) => {
+  const answer: Answer = (line, machine) => {
+    if (!line.startsWith('timeout 3')) return undefined
+    machine.files.delete('/run/libvirt/qemu/counter.pid')
+    return { code: 1 }
+  }
+  const machine = stick([counter], answer)
+  const lines = ['x: starting up libvirt', '9Z qemu-system-x86_64: no \u001b[1mmemory', 'x: shutting down']
+  machine.files.set('/var/log/libvirt/qemu/counter.log', lines.map((line) => `${line}\n`).join(''))
+  t.equal(
+    guestsOf(told(machine))[0]?.reason,
+    'it ended before it was ready: 9Z qemu-system-x86_64: no memory',
+  )
+})
+
 t.test('a library that cannot be read is a problem, and the boot is done', async (t) => {
   for (const text of [undefined, '{"version":']) {
     const machine = stick([counter])
