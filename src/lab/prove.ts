@@ -8,6 +8,7 @@ import { inOneLine, which } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import type { ManifestGuest, StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
+import { STOP_WITHIN } from '../plan/domain.js'
 import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
 import type { Sized } from '../plan/sizing.js'
 import type { Accelerator, Firmware } from '../plan/types.js'
@@ -65,8 +66,8 @@ export interface Proof {
   report: string | null
 }
 
-/** Seconds for the host, for each guest, and for switching off, where KVM works; TCG_FACTOR times that under TCG. */
-const PATIENCE = { host: 120, guest: 120, shutdown: 60 }
+/** Seconds for the host, for each guest, and for the host's end, where KVM works; TCG_FACTOR times that under TCG. */
+const PATIENCE = { host: 120, guest: 120, end: 60 }
 
 /** Emulation is five to ten times slower than KVM, but little of a boot is computing. */
 const TCG_FACTOR = 4
@@ -162,7 +163,7 @@ export async function judge(
   const good = checks.every((check) => check.passed)
   await screens?.close(trial, { done: isDone(trial.events), good }, signal)
   if (good) await options.visit?.(trial)
-  const { shutdown, broke } = await end(trial, good ? PATIENCE.shutdown * factor : 0)
+  const { shutdown, broke } = await end(trial, good ? STOP_WITHIN + PATIENCE.end * factor : 0)
   if (shutdown === 'off') timeline.end()
   if (broke) checks.push({ name: 'qemu', passed: false, detail: inOneLine(broke) })
   else if (good) checks.push(shutdownCheck(shutdown))

@@ -18,6 +18,9 @@ import { text } from './xml.js'
 /** Namespace of the element that a domain's metadata carries. */
 export const DOMAIN_NAMESPACE = 'urn:keyvisor:guest:1'
 
+/** Seconds that guests have, all together, to shut down with their host. A Windows that installs updates takes minutes. */
+export const STOP_WITHIN = 180
+
 export function domainPaths(guest: GuestDefinition): DomainPaths {
   const folder = `/data/guests/${guest.name}`
   return {

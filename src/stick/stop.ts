@@ -1,11 +1,9 @@
 /**
  * The end: guests are shut down when their host is.
  */
+import { STOP_WITHIN } from '../plan/domain.js'
 import { isRunning, virsh } from './guest.js'
 import { type Machine, must } from './machine.js'
-
-/** Milliseconds that guests have, all together. A Windows that installs updates takes minutes. */
-const PATIENCE = 180_000
 
 /** A guest that is still starting misses a press of its power button; one that is shutting down ignores it. */
 const PRESS_EVERY = 10_000
@@ -17,7 +15,7 @@ const PRESS_EVERY = 10_000
  * @returns names of those that still run: their plug will be pulled
  */
 export function stopGuests(machine: Machine): string[] {
-  const deadline = machine.now() + PATIENCE
+  const deadline = machine.now() + STOP_WITHIN * 1000
   for (;;) {
     const running = runningGuests(machine)
     if (running.length === 0 || machine.now() >= deadline) return running

@@ -31,6 +31,9 @@ export interface Demo {
 /** Milliseconds that a file of boot tests may take, its wait for the others included. */
 const FILE_TIMEOUT = 30 * 60 * 1000
 
+/** Seconds in which a stick shuts down, also with a guest that does not hear (STOP_WITHIN), and on a slow machine. */
+export const SHUTDOWN = 600
+
 /** {@link openStick} for the demo. */
 export function openDemo(t: Test): Promise<Demo | undefined> {
   return openStick(t, 'profiles/demo.yaml')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { GiB } from '../../src/base/units.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
-import { isEvent, onStick, openStick, serialText, waitFor } from '../boot/demo.js'
+import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../boot/demo.js'
 import { PROFILE } from '../boot/machines.js'
 
 const stick = await openStick(t, PROFILE)
@@ -23,7 +23,7 @@ if (stick) {
           const done = await waitFor(trial, 600, isEvent('done'))
           if (!t.ok(done, 'done', { serial: (await serialText(trial)).slice(-2000) })) return
           await look(trial)
-          t.equal(await trial.shutDown(240), 'off')
+          t.equal(await trial.shutDown(SHUTDOWN), 'off')
         },
       ),
     )

@@ -11,7 +11,16 @@ import { inspectionTools } from '../../src/build/tools.js'
 import type { PcDisk } from '../../src/lab/machine.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
 import { inspectImage } from '../../src/media/inspect.js'
-import { copyImage, isEvent, onStick, openStick, serialText, waitFor, waitForWords } from '../boot/demo.js'
+import {
+  copyImage,
+  isEvent,
+  onStick,
+  openStick,
+  SHUTDOWN,
+  serialText,
+  waitFor,
+  waitForWords,
+} from '../boot/demo.js'
 import { needTools, skipAloud } from '../tools.js'
 
 interface Identity {
@@ -28,7 +37,7 @@ async function visit(options: TrialOptions, ask: (trial: Trial) => Promise<strin
   return withTrial(demo.image, { accelerator: 'tcg', ssh: true, ...options }, demo.run, async (trial) => {
     if (!(await waitFor(trial, 300, isEvent('done')))) throw new Error((await serialText(trial)).slice(-2000))
     const answer = await ask(trial)
-    if ((await trial.shutDown(240)) !== 'off') throw new Error('it did not switch itself off')
+    if ((await trial.shutDown(SHUTDOWN)) !== 'off') throw new Error('it did not switch itself off')
     return answer
   })
 }
@@ -190,7 +199,7 @@ if (
       const problem = await waitFor(trial, 300, isEvent('problem'))
       t.match(problem, { code: 'data', message: /does not mount; nothing on it was changed/ })
       t.ok(await waitFor(trial, 300, isEvent('done')), 'the host is up all the same')
-      t.equal(await trial.shutDown(240), 'off')
+      t.equal(await trial.shutDown(SHUTDOWN), 'off')
     })
     const { stdout } = await systemTools.run({ tool: 'qemu-img', args: ['compare', before, broken] })
     t.match(stdout, /Images are identical/)

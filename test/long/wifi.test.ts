@@ -6,7 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { withTrial } from '../../src/lab/trial.js'
-import { isEvent, onStick, openStick, serialText, waitFor } from '../boot/demo.js'
+import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../boot/demo.js'
 
 const PASSPHRASE = 'correct #horse battery'
 const HASH =
@@ -71,7 +71,7 @@ if (stick) {
         t.ok(text.length > 100, `there is a ${name}`)
         for (const secret of [PASSPHRASE, HASH]) t.notOk(text.includes(secret), `no secret in the ${name}`)
       }
-      t.equal(await trial.shutDown(240), 'off')
+      t.equal(await trial.shutDown(SHUTDOWN), 'off')
     }),
   )
 }
