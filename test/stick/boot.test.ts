@@ -253,6 +253,24 @@ t.test('each kind of sign', async (t) => {
   t.match(guestsOf(told(agent))[0], { state: 'ready', seconds: 3 })
 })
 
+t.test('a guest whose agent has not opened its channel is not pinged', async (t) => {
+  const status = '/run/libvirt/qemu/b.xml'
+  const target = (state: string) => `<target type='virtio' name='org.qemu.guest_agent.0' state='${state}'/>`
+  let opens = 0
+  const machine = stick([guest('b', { ready: { kind: 'agent' } })], (line, machine) => {
+    if (line.includes('guest-ping') && !machine.files.get(status)?.includes("'connected'")) return { code: 1 }
+    return undefined
+  })
+  machine.files.set(status, target('disconnected'))
+  const sleep = machine.sleep
+  machine.sleep = (milliseconds) => {
+    if (++opens === 5) machine.files.set(status, target('connected'))
+    sleep(milliseconds)
+  }
+  t.match(guestsOf(told(machine))[0], { state: 'ready' })
+  t.equal(machine.ran.filter((line) => line.includes('guest-ping')).length, 1)
+})
+
 t.test('a guest that gives no sign fails in time; under emulation it has longer', async (t) => {
   const never: Answer = (line) => (line.startsWith('timeout 3') ? { code: 1 } : undefined)
   const [kvm] = guestsOf(told(stick([counter], never)))
