@@ -78,7 +78,7 @@ export interface BiosLoader {
  * Makes the BIOS boot images in `folder`; the block list is patched in when the image's layout is known.
  *
  * @param serial whether its menu is on the serial port too. Where that is, GRUB looks for serial cards first, in every
- *   slot of 256 buses: 16,000 exits for a guest, which take seconds where the host is emulated (grub-core/term/pci/serial.c)
+ *   slot of 256 buses: 16,000 exits for a guest (grub-core/term/pci/serial.c)
  */
 export async function makeBiosLoader(
   folder: string,

@@ -219,9 +219,12 @@ function partitions(guest: GuestPlan, size: Bytes): GptPartition[] {
 }
 
 /**
- * The kernel is found through the links that Debian keeps to the newest one, so that updates take effect. `quiet`:
- * each character on an emulated serial port is an exit to QEMU, and all messages of a start take a minute where the
- * host is emulated itself.
+ * The kernel is found through the links that Debian keeps to the newest one, so that updates take effect.
+ *
+ * What a guest asks of an emulated port is an exit to QEMU, and dear where the host is emulated itself. `quiet`: all
+ * messages of a start, a character at a time, take a minute. `pci=lastbus=0`: all buses that there are hang below the root
+ * bus, and the kernel does not ask each slot of 255 others whether somebody is there, 16,000 exits (Linux,
+ * kernel-parameters.txt; arch/x86/pci/legacy.c, `pcibios_fixup_peer_bridges`).
  */
 function grubConfig(uuid: string): string {
   return `set timeout=0

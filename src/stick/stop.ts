@@ -8,6 +8,9 @@ import { type Machine, must } from './machine.js'
 /** A guest that is still starting misses a press of its power button; one that is shutting down ignores it. */
 const PRESS_EVERY = 10_000
 
+/** Exit code of pgrep(1). */
+const NO_PROCESS = 1
+
 /**
  * Presses every guest's power button until none runs any more; those that a user made are guests too. A guest that is
  * paused cannot shut down, and is not waited for.
@@ -26,7 +29,12 @@ export function stopGuests(machine: Machine): string[] {
   }
 }
 
+/**
+ * Without a guest libvirt is not asked: its daemon ends when it has had none for two minutes, and could not be started
+ * again while the host shuts down.
+ */
 function runningGuests(machine: Machine): string[] {
+  if (machine.run(['pgrep', '-f', '^/usr/bin/qemu-system']).code === NO_PROCESS) return []
   const names = must(machine, virsh('list', '--name', '--state-running'))
   return names.split('\n').filter((name) => name !== '')
 }

@@ -11,6 +11,8 @@ function stick(hears: Record<string, number>) {
       const running = Object.keys(hears).filter((name) => machine.exists(`/run/libvirt/qemu/${name}.pid`))
       return `${running.join('\n')}\n\n`
     }
+    if (line.startsWith('pgrep '))
+      return { code: Object.keys(files).some((pid) => machine.exists(pid)) ? 0 : 1 }
     const name = / shutdown (\S+)/.exec(line)?.[1]
     if (!name) return undefined
     presses.push(name)
@@ -26,6 +28,16 @@ t.test('no guest runs', async (t) => {
   t.strictSame(stopGuests(machine), [])
   t.strictSame(presses, [])
   t.equal(machine.now(), 0)
+  t.notOk(
+    machine.ran.some((line) => line.includes('virsh')),
+    'libvirt is not asked',
+  )
+})
+
+t.test('without pgrep libvirt is asked', async (t) => {
+  const machine = fakeMachine({}, (line) => (line.startsWith('pgrep ') ? { code: 127 } : ''))
+  t.strictSame(stopGuests(machine), [])
+  t.ok(machine.ran.some((line) => line.includes(' list ')))
 })
 
 t.test('a guest that missed a press is pressed again, the others are not', async (t) => {
