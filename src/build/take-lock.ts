@@ -103,7 +103,7 @@ function refusal(question: LockQuestion, problems: Problem[] | undefined): Keyvi
     })
   }
   return new KeyvisorError('lock-unfit', `the lock ${path} does not fit ${question.profile}`, {
-    hint: `look at what changed, then make it anew: ${lockCommand(question)}`,
+    hint: `look at what changed, then make it anew, where there is a network: ${lockCommand(question)}`,
     problems,
   })
 }

@@ -19,7 +19,7 @@ if (demo) {
     await copyImage(demo.image, image)
     await changeKernel(image, demo.run)
     await withTrial(image, { accelerator: 'tcg', firmware: 'secureboot' }, demo.run, async (trial) => {
-      t.ok(await waitForWords(trial, 120, /bad shim signature/), 'GRUB says why')
+      t.ok(await waitForWords(trial, 600, /bad shim signature/), 'GRUB says why')
       t.notOk(await waitFor(trial, 10, isEvent('host')), 'and the host does not come up')
     })
   })

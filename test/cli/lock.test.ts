@@ -93,6 +93,24 @@ t.test('build --locked and --offline say what they lack', async (t) => {
   t.ok(existsSync(path))
 })
 
+t.test('lock --offline takes images anew, and chooses no versions', async (t) => {
+  const { cwd, path, run } = await bench(t)
+  writeFileSync(join(cwd, 'box.raw'), Buffer.alloc(512, 'b'))
+  const taken = await run('lock', 'a.yaml', '--offline')
+  t.equal(taken.code, 0, taken.stderr)
+  t.match(taken.stdout, /^wrote a\.lock\.json anew\n/)
+  const before = readFileSync(path, 'utf8')
+  writeFileSync(join(cwd, 'a.yaml'), PROFILE.replace('{admin:', '{packages: [htop], admin:'))
+  const unfit = await run('lock', 'a.yaml', '--offline')
+  t.equal(unfit.code, 1)
+  t.match(unfit.stderr, /^a\.lock\.json: error .*: host: asked for, and not locked: htop$/m)
+  t.match(
+    unfit.stderr,
+    /\n {2}hint: look at what changed, then make it anew, where there is a network: keyvisor lock a\.yaml\n$/,
+  )
+  t.equal(readFileSync(path, 'utf8'), before)
+})
+
 t.test('build --offline names every package that the store lacks', async (t) => {
   if (!needTools(t, 'mmdebstrap', 'unshare')) return
   const { cwd, run } = await bench(t)

@@ -37,6 +37,7 @@ t.test('usage errors end with 2, and say what is wrong', async (t) => {
     [['plan', 'a.yaml', 'b.yaml'], /^keyvisor: too many arguments/],
     [['build', 'a.yaml', '--otu', 'x'], /^keyvisor: unknown option '--otu'\n\(Did you mean --out\?\)/],
     [['build', 'a.yaml', '--locked', '--update'], /'--locked' cannot be used with option '--update'/],
+    [['lock', 'a.yaml', '--offline', '--update'], /'--offline' cannot be used with option '--update'/],
     [['build', 'a.yaml', '--offline', '--update'], /'--offline' cannot be used with option '--update'/],
     [
       ['build', 'a.yaml', '--artifacts', 'zst,iso'],

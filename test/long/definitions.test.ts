@@ -6,7 +6,7 @@ import t from 'tap'
 import { GiB } from '../../src/base/units.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
 import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../boot/demo.js'
-import { PROFILE } from '../boot/machines.js'
+import { PROFILE } from './machines.js'
 
 const stick = await openStick(t, PROFILE)
 const VIRSH = 'virsh -q -c qemu:///system'

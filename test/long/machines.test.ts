@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { openStick } from '../boot/demo.js'
-import { checkPc, PCS, PROFILE, pcName } from '../boot/machines.js'
+import { checkPc, PCS, PROFILE, pcName } from './machines.js'
 
 const demo = await openStick(t, PROFILE)
 

@@ -8,8 +8,8 @@ import { type Bytes, formatBytes, GiB, KiB } from '../../src/base/units.js'
 import { type Trial, withTrial } from '../../src/lab/trial.js'
 import type { GuestEvent } from '../../src/plan/report.js'
 import type { Sized } from '../../src/plan/sizing.js'
-import { PROGRAM } from '../long/builder.js'
-import { type Demo, isEvent, onStick, serialText, waitFor } from './demo.js'
+import { type Demo, isEvent, onStick, serialText, waitFor } from '../boot/demo.js'
+import { PROGRAM } from './builder.js'
 
 export const PROFILE = 'fixtures/sticks/machines.yaml'
 
