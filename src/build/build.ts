@@ -9,6 +9,7 @@ import type { Problem } from '../base/errors.js'
 import { removeScratch } from '../debian/namespace.js'
 import { type ArtifactsRequest, makeArtifacts, readyArtifacts } from './artifacts/artifacts.js'
 import type { Artifact } from './artifacts/kept.js'
+import { outdatedArtifacts } from './artifacts/outdated.js'
 import { type Explanation, explain, lastInputs, rememberInputs, spellOut } from './explain.js'
 import { makeFinal } from './final.js'
 import type { Manifest } from './manifest.js'
@@ -75,10 +76,10 @@ async function build(request: BuildRequest, run: StageRun): Promise<BuildResult>
   const explanations = request.explain ? explain(stages, before, inputs, reused) : null
   const built = { prepared, profile: request.profile, image, manifestFile, manifest }
   const artifacts = ready ? await makeArtifacts(built, ready, run) : []
-  const unchanged = kept !== undefined
+  const outdated = kept ? [] : await outdatedArtifacts(request.out, prepared.plan.name, artifacts)
   return {
-    ...{ image, manifestFile, manifest, lockFile, lockMade, warnings },
-    ...{ unchanged, explanations, artifacts },
+    ...{ image, manifestFile, manifest, lockFile, lockMade, warnings: [...warnings, ...outdated] },
+    ...{ unchanged: kept !== undefined, explanations, artifacts },
   }
 }
 
