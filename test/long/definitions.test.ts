@@ -2,7 +2,7 @@
  * Definitions that live: what a user changed of a guest is still there on another PC, and the guest runs there.
  */
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { GiB } from '../../src/base/units.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
 import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../boot/demo.js'
@@ -13,7 +13,7 @@ const VIRSH = 'virsh -q -c qemu:///system'
 
 if (stick) {
   const keep = join(t.testdir(), 'stick.qcow2')
-  const boot = (name: string, options: TrialOptions, look: (trial: Trial) => Promise<void>) =>
+  const boot = (name: string, options: TrialOptions, look: (t: Test, trial: Trial) => Promise<void>) =>
     t.test(name, (t) =>
       withTrial(
         stick.image,
@@ -22,13 +22,13 @@ if (stick) {
         async (trial) => {
           const done = await waitFor(trial, 600, isEvent('done'))
           if (!t.ok(done, 'done', { serial: (await serialText(trial)).slice(-2000) })) return
-          await look(trial)
+          await look(t, trial)
           t.equal(await trial.shutDown(SHUTDOWN), 'off')
         },
       ),
     )
 
-  await boot('a user adds a disk and a note', {}, async (trial) => {
+  await boot('a user adds a disk and a note', {}, async (t, trial) => {
     const asked = await onStick(
       trial,
       `sudo qemu-img create -q -f qcow2 /data/mine.qcow2 64M
@@ -43,7 +43,7 @@ if (stick) {
   await boot(
     'on a smaller PC without virtualization both are there, and the guest runs',
     smaller,
-    async (trial) => {
+    async (t, trial) => {
       const told = trial.events.find((event) => event.event === 'guest' && event.name === 'elastic')
       t.match(told, { state: 'started', accelerator: 'tcg', cpus: 1, note: '' })
       t.equal(await onStick(trial, `${VIRSH} domstate elastic`), 'running')
