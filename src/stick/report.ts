@@ -5,6 +5,7 @@
 import { encodeEvent, REPORT_PORT, type ReportEvent, SERIAL_PREFIX } from '../plan/report.js'
 import { type Banner, bannerText, type GuestLine } from './banner.js'
 import type { Machine } from './machine.js'
+import { networkCards } from './uplink.js'
 
 export interface Report {
   /** Tells an event to all. */
@@ -45,9 +46,10 @@ function send(machine: Machine, line: string): void {
   machine.print(line)
 }
 
-/** A banner that cannot be shown must not stop a guest. */
+/** A banner that cannot be shown must not stop a guest. Cards come up while guests start, and some are plugged in later. */
 function show(machine: Machine, banner: Banner): void {
   try {
+    banner.cards = networkCards(machine)
     machine.writeFile(STATUS, `${JSON.stringify(banner, null, 2)}\n`)
     machine.writeFile(ISSUE, bannerText(banner))
     machine.run(['agetty', '--reload'])

@@ -14,6 +14,9 @@ const LOOK_EVERY = 500
 /** As `host/network.ts` writes it. Not asked of the kernel: at this moment the bridge may not be there yet. */
 const BRIDGE = '/etc/systemd/network/10-bridge.netdev'
 
+/** As `host/network.ts` finds them. */
+const WIRED = /^(en|eth)/
+
 /** Cards that are hardware: those of /proc/net/dev that have a device behind them. The wired ones may be bridged. */
 export function networkCards(machine: Machine): string[] {
   const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
@@ -21,21 +24,29 @@ export function networkCards(machine: Machine): string[] {
     .map((name) => name.trim())
     .filter((name) => machine.exists(`/sys/class/net/${name}/device`))
   const bridge = /^Name=(.*)$/m.exec(machine.readFile(BRIDGE) ?? '')?.[1]
-  const others = cards.filter((name) => !/^(en|eth)/.test(name))
+  const others = cards.filter((name) => !WIRED.test(name))
   return bridge === undefined || others.length === cards.length ? cards : [bridge, ...others]
 }
 
-/** Waits until each card that has a cable in it has an address too. */
+/** udev(7) has this file for as long as it has devices to look after, and drivers to load for them. */
+const UDEV_BUSY = '/run/udev/queue'
+
+/** Waits until the PC's cards are known, and each that has a cable in it has an address too. */
 export function awaitUplink(machine: Machine): void {
   const deadline = machine.now() + PATIENCE * 1000
-  const plugged = networkCards(machine).filter(
-    (card) => machine.readFile(`/sys/class/net/${card}/carrier`)?.trim() === '1',
-  )
-  const waits = () => {
-    const devices = routes(machine).map(({ dev }) => dev)
-    return plugged.some((card) => !devices.includes(card))
-  }
-  while (machine.now() < deadline && waits()) machine.sleep(LOOK_EVERY)
+  while (machine.now() < deadline && uplinkIsComing(machine)) machine.sleep(LOOK_EVERY)
+}
+
+function uplinkIsComing(machine: Machine): boolean {
+  const cards = networkCards(machine)
+  if (cards.length === 0) return machine.exists(UDEV_BUSY)
+  const carrier = (card: string) => machine.readFile(`/sys/class/net/${card}/carrier`)?.trim()
+  // A card that is down cannot tell. networkd takes every wired one up; others may have nothing to connect to.
+  if (cards.some((card) => WIRED.test(card) && carrier(card) === undefined)) return true
+  const plugged = cards.filter((card) => carrier(card) === '1')
+  if (plugged.length === 0) return false
+  const devices = routes(machine).map(({ dev }) => dev)
+  return plugged.some((card) => !devices.includes(card))
 }
 
 /** Subnets that the PC reaches by other ways than the guests' bridge, as `ADDRESS/PREFIX`. */

@@ -1,5 +1,6 @@
 import t from 'tap'
 import { bannerText, firstBanner } from '../../src/stick/banner.js'
+import { openReport } from '../../src/stick/report.js'
 import { counter, guest } from '../plan/guests.js'
 import { fakeMachine } from './fake.js'
 
@@ -46,6 +47,17 @@ t.test('a bridge has the address of the wired cards in it', async (t) => {
   t.strictSame(firstBanner(fakeMachine(bridged), 'demo', []).cards, ['br0', 'wlp2s0'])
   const wireless = { ...bridged, '/proc/net/dev': 'wlp2s0: 1 2\n' }
   t.strictSame(firstBanner(fakeMachine(wireless), 'demo', []).cards, ['wlp2s0'])
+})
+
+t.test('a card that comes up later is shown with the next event', async (t) => {
+  const { '/proc/net/dev': cards, ...early } = files
+  const machine = fakeMachine(early)
+  const report = openReport(machine, firstBanner(machine, 'demo', [counter]))
+  report.starting('counter')
+  t.match(machine.files.get('/run/issue.d/20-keyvisor.issue'), 'no network card')
+  machine.writeFile('/proc/net/dev', cards)
+  report.starting('counter')
+  t.match(machine.files.get('/run/issue.d/20-keyvisor.issue'), 'Addresses  enp1s0 ')
 })
 
 t.test('what is to be known of a guest stands beside its ports', async (t) => {

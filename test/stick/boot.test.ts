@@ -397,6 +397,20 @@ t.test('a card with a cable is waited for, and no longer than its patience', asy
   const unplugged = stick([guest('b')], undefined, { ...card, '/sys/class/net/eth0/carrier': '0\n' })
   told(unplugged)
   t.equal(unplugged.now(), 0)
+  const { '/sys/class/net/eth0/carrier': _, ...down } = card
+  const notYetUp = stick([guest('b')], undefined, down)
+  told(notYetUp)
+  t.equal(notYetUp.now(), 10_000, 'a wired card that is down will be up')
+})
+
+t.test('a card whose driver is not loaded yet is waited for', (t) => {
+  const busy = stick([guest('b')], undefined, { '/run/udev/queue': '' })
+  told(busy)
+  t.equal(busy.now(), 10_000)
+  const none = stick([guest('b')])
+  told(none)
+  t.equal(none.now(), 0, 'and where udev is idle, there is none')
+  t.end()
 })
 
 t.test('where there is no subnet left, that is a problem, and guests start all the same', async (t) => {
