@@ -69,6 +69,7 @@ async function build(request: BuildRequest, run: StageRun): Promise<BuildResult>
   const { stages, lockFile, lockMade, warnings } = prepared
   const inputs = spellOut(stages, prepared.meanings)
   const before = request.explain ? await lastInputs(run.store, image) : undefined
+  const earlier = await readFile(manifestFile, 'utf8').catch(() => undefined)
   const kept = await unchangedImage(prepared, image, manifestFile, run)
   const reused = kept ? await keepAll(stages, run.store) : new Set<string>()
   const manifest = kept ?? (await makeImage(prepared, image, manifestFile, noting(run, reused)))
@@ -76,7 +77,8 @@ async function build(request: BuildRequest, run: StageRun): Promise<BuildResult>
   const explanations = request.explain ? explain(stages, before, inputs, reused) : null
   const built = { prepared, profile: request.profile, image, manifestFile, manifest }
   const artifacts = ready ? await makeArtifacts(built, ready, run) : []
-  const outdated = kept ? [] : await outdatedArtifacts(request.out, prepared.plan.name, artifacts)
+  const sameBytes = (await readFile(manifestFile, 'utf8')) === earlier
+  const outdated = sameBytes ? [] : await outdatedArtifacts(request.out, prepared.plan.name, artifacts)
   return {
     ...{ image, manifestFile, manifest, lockFile, lockMade, warnings: [...warnings, ...outdated] },
     ...{ unchanged: kept !== undefined, explanations, artifacts },

@@ -14,6 +14,7 @@ import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
 import type { ArtifactsRequest } from '../../src/build/artifacts/artifacts.js'
+import { outdatedArtifacts } from '../../src/build/artifacts/outdated.js'
 import { type BuildResult, buildImage } from '../../src/build/build.js'
 import { Store, storeFolder } from '../../src/build/store.js'
 import { packageFile, removeScratch } from '../../src/debian/namespace.js'
@@ -316,6 +317,20 @@ function again(first: BuildResult, request: ArtifactsRequest): void {
   })
 }
 
+/** What a later build warns of has a list of its own. */
+function outdated(result: BuildResult): void {
+  t.test(`artifacts of ${result.manifest.name} are outdated once its image is another one`, async (t) => {
+    const { name } = result.manifest
+    const told = await outdatedArtifacts(folder(name), name, [])
+    const made = result.artifacts.slice(2).map(({ path }) => path)
+    t.strictSame(told.map(({ file }) => file).sort(), made.sort())
+    rmSync(result.image)
+    const { unchanged, warnings } = await published(name, { kinds: [] })
+    t.notOk(unchanged, 'the image is written anew')
+    t.strictSame(warnings, [], 'with the same bytes, so nothing is outdated')
+  })
+}
+
 // The builds come last: what stands above as a constant is known by then.
 const TOOLS = ['mmdebstrap', 'bwrap', 'unshare', 'minisign']
 if (needTools(t, ...TOOLS)) {
@@ -341,4 +356,6 @@ if (needTools(t, ...TOOLS)) {
   bills(demo)
   statement(demo)
   again(demo, request)
+  outdated(demo)
+  outdated(minimal)
 }
