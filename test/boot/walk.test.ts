@@ -1,7 +1,8 @@
 /**
- * The demo's stick goes over three PCs: by BIOS, UEFI and Secure Boot, on other boards with other memory. On each its guests
- * run with real KVM inside the emulated PC, confined, as the same machines as before; one remembers, one forgets, and the
- * stick itself stays who it is. TCG is named: there the nested KVM is sure to exist.
+ * The demo's stick goes over three PCs: by BIOS, UEFI and Secure Boot, on other boards with other memory. On two of them its
+ * guests run with real KVM inside the emulated PC, confined, as the same machines as before; one remembers, one forgets, and
+ * the stick itself stays who it is. The PC between has no room for them: two starts of a guest, emulated, are as long as all
+ * else here. TCG is named: there the nested KVM is sure to exist.
  */
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
@@ -19,8 +20,8 @@ interface Seen {
   secureBoot: string
 }
 
-async function look(trial: Trial): Promise<Seen> {
-  const page = await fetch(trial.links[0]?.url ?? '').then((response) => response.text())
+async function look(trial: Trial, guests: Record<string, string>): Promise<Seen> {
+  const page = guests['counter'] ? await fetch(trial.links[0]?.url ?? '').then((answer) => answer.text()) : ''
   const asked = await onStick(
     trial,
     `cat /etc/machine-id; ssh-keyscan -q -t ed25519 127.0.0.1 | cut -d' ' -f3
@@ -47,11 +48,11 @@ const HOSTS = {
   thin: { firmware: 'uefi', secureBoot: 'unsupported' },
   office: { firmware: 'uefi', secureBoot: 'enabled' },
 }
-/** What the guests are to say there; `thin` is too small for the second. */
+/** What the guests are to say there; `thin` is too small for either. */
 const GUESTS: Record<string, Record<string, string>> = {
   old: { counter: 'start number 1', forgetful: 'start number 1' },
-  thin: { counter: 'start number 2' },
-  office: { counter: 'start number 3', forgetful: 'start number 1' },
+  thin: {},
+  office: { counter: 'start number 2', forgetful: 'start number 1' },
 }
 
 const demo = await openDemo(t)
@@ -66,7 +67,7 @@ if (demo) {
     machines,
     {
       ...{ accelerator: 'tcg', ssh: true },
-      visit: async (trial, { name }) => void seen.set(name, await look(trial)),
+      visit: async (trial, { name }) => void seen.set(name, await look(trial, GUESTS[name] ?? {})),
       onProof: ({ name }, { passed, seconds }) =>
         console.error(`# ${name}: ${passed ? 'passed' : 'FAILED'}, done after ${seconds} s`),
     },
@@ -102,7 +103,8 @@ if (demo) {
       for (const { name, hypervisor } of running) t.equal(hypervisor, 'KVM', `${name} runs under KVM`)
       const { page, machineId, hostKey, confinement } = seen.get(machine.name) as Seen
       const count = /\d+$/.exec(guests['counter'] ?? '')?.[0]
-      t.match(page, new RegExp(`started <b>${count}</b> time`), 'the page through the forwarded port')
+      if (count)
+        t.match(page, new RegExp(`started <b>${count}</b> time`), 'the page through the forwarded port')
       const enforced = Object.keys(guests).map((name) => profiles.get(name))
       t.strictSame([...confinement].sort(), enforced.sort(), 'each QEMU has an AppArmor profile of its own')
       t.match(machineId, /^[0-9a-f]{32}$/)
@@ -112,9 +114,12 @@ if (demo) {
     })
   }
 
-  await t.test('the PC that is too small for a guest says why it is left out', async (t) => {
-    const left = runs[1]?.proof.checks.find(({ name }) => name === 'guest forgetful')
-    t.match(left, { passed: true, detail: 'left out: needs 192MiB of memory, 128MiB is left on this PC' })
+  await t.test('the PC that is too small for the guests says why they are left out', async (t) => {
+    const left = (guest: string) => runs[1]?.proof.checks.find(({ name }) => name === `guest ${guest}`)
+    const why = (least: string) =>
+      new RegExp(`^left out: needs ${least} of memory, \\d+MiB is left on this PC$`)
+    t.match(left('counter'), { passed: true, detail: why('256MiB') })
+    t.match(left('forgetful'), { passed: true, detail: why('192MiB') })
   })
 
   await t.test('the other system is as it was', async (t) => {
