@@ -3,11 +3,11 @@
  */
 import { KeyvisorError } from './errors.js'
 
-/** errno(3) and strerror(3), as node and tools tell it. */
+/** errno(3) and strerror(3), as node and tools tell it; apt-get(8) looks for room by itself, and has its own words. */
 const FAILURES = [
   {
     ...{ code: 'no-space', words: 'the disk got full', errno: ['ENOSPC', 'EDQUOT'] },
-    said: /No space left on device|Disk quota exceeded/,
+    said: /No space left on device|Disk quota exceeded|You don't have enough free space/,
     hint: 'make room (see "keyvisor store prune --help"), and build again: it goes on from there',
   },
   {

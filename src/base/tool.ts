@@ -261,8 +261,15 @@ function failed(
   output: string,
 ): KeyvisorError {
   const reason = typeof status === 'number' ? `exit code ${status}` : `ended by ${status}`
-  return new KeyvisorError('tool-failed', `${call.tool} failed (${reason})\n${shown(argv, call, output)}`)
+  const hint = typeof status === 'number' ? WORDLESS : KILLED
+  return new KeyvisorError('tool-failed', `${call.tool} failed (${reason})\n${shown(argv, call, output)}`, {
+    hint,
+  })
 }
+
+const WORDLESS =
+  "its own words say why; where they do not, a failing disk is in the kernel's log (dmesg). Then try again"
+const KILLED = "where memory ran out, the kernel's log (dmesg) says so. Then try again"
 
 /** The end of what a tool said that failed or hung, line by line: of an error that a {@link ToolRunner} gave. */
 export function lastWords({ message }: Pick<Error, 'message'>): string[] {

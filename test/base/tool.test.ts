@@ -79,6 +79,7 @@ t.test('a tool that does not read its input is no failure', async (t) => {
 t.test('an exit code is told, with the command and the end of what the tool said', async (t) => {
   const error = await failure(sh('seq -f "line %g" 1 40 >&2; exit 7'))
   t.match(error, { code: 'tool-failed', message: /^sh failed \(exit code 7\)\n {2}command: setpriv .*sh -c/ })
+  t.match(error, { hint: /its own words say why/ })
   const shown = error.message.split('\n').filter((line) => line.startsWith('  | '))
   t.strictSame(
     lastWords(error),
@@ -95,7 +96,9 @@ t.test('a tool that says nothing on stderr is quoted from stdout', async (t) => 
 })
 
 t.test('a tool that a signal ended says which', async (t) => {
-  t.match(await failure(sh('kill -SEGV $$')), { code: 'tool-failed', message: /ended by SIGSEGV/ })
+  t.match(await failure(sh('kill -SEGV $$')), {
+    ...{ code: 'tool-failed', message: /ended by SIGSEGV/, hint: /memory/ },
+  })
 })
 
 t.test('a missing program is named, with the package that has it', async (t) => {
