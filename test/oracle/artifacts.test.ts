@@ -327,7 +327,8 @@ function outdated(result: BuildResult): void {
     rmSync(result.image)
     const { unchanged, warnings } = await published(name, { kinds: [] })
     t.notOk(unchanged, 'the image is written anew')
-    t.strictSame(warnings, [], 'with the same bytes, so nothing is outdated')
+    const again = warnings.filter(({ code }) => code === 'outdated')
+    t.strictSame(again, [], 'with the same bytes, so nothing is outdated')
   })
 }
 
