@@ -13,8 +13,9 @@ t.test('what tools and node say of a full or failing disk', async (t) => {
     })
   }
   t.match(diskError(tool('dpkg: unable to sync: Input/output error'), 'a stage'), { code: 'disk-failed' })
-  t.match(diskError(Object.assign(new Error('write'), { code: 'EDQUOT' }), 'a stage'), { code: 'no-space' })
-  t.match(diskError(Object.assign(new Error('open'), { code: 'EROFS' }), 'a stage'), { code: 'disk-failed' })
+  const errno = (code: string) => diskError(Object.assign(new Error('write'), { code }), 'a stage')
+  for (const code of ['ENOSPC', 'EDQUOT']) t.match(errno(code), { code: 'no-space' })
+  for (const code of ['EIO', 'EROFS']) t.match(errno(code), { code: 'disk-failed' })
 })
 
 t.test('every other error stays what it is', async (t) => {

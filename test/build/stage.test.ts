@@ -121,14 +121,8 @@ t.test('a full or failing disk is told as such, with what was being done', async
     hint: /store prune/,
   }
   const broken = { code: 'disk-failed', message: /^the disk failed, at this: make a disk\n/, hint: /dmesg/ }
-  for (const error of [
-    errno('ENOSPC'),
-    errno('EDQUOT'),
-    tool('Write failed because No space left on device'),
-  ])
-    await t.rejects(failing(error), full)
-  for (const error of [errno('EIO'), errno('EROFS'), tool('cp: error writing: Input/output error')])
-    await t.rejects(failing(error), broken)
+  await t.rejects(failing(errno('ENOSPC')), full)
+  await t.rejects(failing(tool('cp: error writing: Input/output error')), broken)
   await t.rejects(failing(errno('EACCES')), { code: 'EACCES' })
   await t.rejects(failing(tool('no such option')), { code: 'tool-failed' })
   const own = new KeyvisorError('bad-words', 'No space left on device')
