@@ -27,6 +27,7 @@ export interface Screens {
   hearLine(line: string): void
   /** Takes what is to be seen at the end: guests where the host is up, the banner where the stick is done, a failure's screen. */
   close(trial: Trial, end: { done: boolean; good: boolean }, signal?: AbortSignal): Promise<void>
+  /** In the order in which they were asked for, whichever file was written first. */
   taken(): Screen[]
   /** What is not pictured, and why: `guest web: ...`. */
   missing(): string[]
@@ -87,20 +88,22 @@ interface Album {
 }
 
 function openAlbum(report: string): Album {
-  const screens: Screen[] = []
+  const pages: { screen: Screen; kept: boolean }[] = []
   const missing: string[] = []
   const miss = (name: string, why: string) => void missing.push(`${name}: ${why}`)
   return {
     async add(name, file, png) {
+      const page = { screen: { name, file }, kept: false }
+      pages.push(page)
       try {
         await writeFile(join(report, file), await png)
-        screens.push({ name, file })
+        page.kept = true
       } catch (error) {
         miss(name, (error as Error).message)
       }
     },
     miss,
-    taken: () => [...screens],
+    taken: () => pages.filter(({ kept }) => kept).map(({ screen }) => screen),
     missing: () => [...missing],
   }
 }

@@ -1,8 +1,9 @@
 /**
  * Pictures of a trial that is played: what is taken when, and that nothing of it can fail a boot.
  */
+import { execFileSync } from 'node:child_process'
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
@@ -67,6 +68,27 @@ t.test('firmware, GRUB and banner of a boot that goes well', async (t) => {
   t.strictSame(screens.missing(), [])
   for (const [index, file] of ['firmware.png', 'grub.png', 'banner.png'].entries())
     t.ok(taken(report, file).equals(picture(index + 1)), file)
+})
+
+t.test('pictures stay in the order of the boot, whichever is written first', async (t) => {
+  const { trial, screen, report, screens } = await played(t)
+  const slow = join(report, 'firmware.png')
+  // Writing to it waits for somebody who reads it.
+  execFileSync('mkfifo', [slow])
+  screens.watch(trial)
+  while (screen.shots < 1) await sleep(20)
+  screen.png = picture(1)
+  const { shots } = screen
+  while (screen.shots < shots + 2) await sleep(20)
+  screens.hearLine('keyvisor: loading demo\r')
+  while (screens.taken().length < 1) await sleep(20)
+  t.strictSame(screens.taken(), [{ name: 'grub', file: 'grub.png' }])
+  const [png] = await Promise.all([readFile(slow), screens.close(trial, { done: false, good: true })])
+  t.ok(png.equals(picture(1)))
+  t.strictSame(
+    screens.taken().map(({ name }) => name),
+    ['firmware', 'grub'],
+  )
 })
 
 t.test('a screen that is the kernel’s is not taken for the firmware’s', async (t) => {
