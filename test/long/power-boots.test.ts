@@ -36,16 +36,17 @@ const stick = await openStick(t, PROFILE)
 if (stick) {
   t.setTimeout(7_200_000)
   const random = seeded(seedOfRun())
+  const tools = await openLab(stick.run)
   const recording = await openRecording(stick, true)
   const { entries, inspection } = recording
   const points = await openPoints(recording, stick)
   const folder = join(process.cwd(), FOLDER, `boots-${process.pid}`)
   await mkdir(folder, { recursive: true })
+  // From here on without a pause: tap ends a file that has a teardown as soon as nothing of it is under way.
   t.teardown(async () => {
     await points.close()
     await rm(folder, { recursive: true, force: true })
   })
-  const tools = await openLab(stick.run)
   const first = entriesAt(recording, recording.confirmed[0]?.log ?? 0)
   const ordinary = entriesAt(recording, recording.ordinary)
 
