@@ -236,10 +236,13 @@ t.test('a file that cannot be replaced leaves no other', async (t) => {
 })
 
 t.test('a store that cannot be written says so', async (t) => {
-  const folder = t.testdir({ file: '' })
+  const folder = t.testdir({ file: '', closed: {} })
   const error = { code: 'store-unusable', message: folder, hint: /KEYVISOR_STORE/ }
   await t.rejects(Store.open(join(folder, 'file')), error)
   if (process.getuid?.() === 0) return skipAloud(t, 'root may write a read-only folder')
-  chmodSync(folder, 0o555)
-  await t.rejects(Store.open(join(folder, 'store')), error)
+  const closed = join(folder, 'closed')
+  chmodSync(closed, 0o555)
+  await t.rejects(Store.open(join(closed, 'store')), error)
+  // tap removes the folder, and must be able to.
+  chmodSync(closed, 0o755)
 })
