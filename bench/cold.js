@@ -124,7 +124,7 @@ const FORMAT = /\bvfat$/m.test(readFileSync('/proc/filesystems', 'utf8'))
   ? { words: 'bootable GPT image', options: ['--format=gpt_squashfs', '--verity=yes', '--bootable'] }
   : { words: 'a squashfs alone', options: ['--format=plain_squashfs'] }
 
-/** Seconds of one whole mkosi. Its systemd-nspawn wants a /run in memory, as systemd has it. */
+/** Seconds of one whole mkosi. Its systemd-nspawn wants a /run in memory, as systemd has it, and no unit of its own. */
 function mkosi(archive, packages) {
   const work = join(folder, 'mkosi')
   mkdirSync(join(work, 'cache'), { recursive: true })
@@ -132,7 +132,7 @@ function mkosi(archive, packages) {
     ...['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs run /run && exec "$@"', 'sh'],
     ...['mkosi', `--directory=${work}`, '--force', '--distribution=debian', '--release=trixie'],
     ...[`--mirror=file:${archive}`, `--local-mirror=file:${archive}`, '--repository-key-check=no'],
-    ...['--compress-fs=zstd', ...FORMAT.options],
+    ...['--compress-fs=zstd', '--nspawn-keep-unit=yes', ...FORMAT.options],
     ...[`--package=${packages.join(',')}`, `--cache=${join(work, 'cache')}`, `--workspace-dir=${work}`],
     ...[`--output=${join(work, 'image.raw')}`, 'build'],
   ])
