@@ -1,11 +1,12 @@
 # Makes a Debian root tree from a local archive of pinned packages and packs it as a squashfs.
 # Runs in the namespace of namespace.ts, as root of the tree.
 #
-# SCRATCH   folder for the tree; the caller removes it
+# TREE      folder for the tree, empty
+# SCRATCH   folder beside it; the caller removes it
 # ARCHIVE   folder with the .debs and their Packages index
 # SUITE, VARIANT, PACKAGES (with commas)
 # EXCLUDES  lines for dpkg.cfg.d, such as path-exclude=/usr/share/doc/*
-# PACK      command that packs the folder $SCRATCH/tree into $SCRATCH/tree.squashfs
+# PACK      command that packs the folder $TREE into $SCRATCH/tree.squashfs
 # SOURCE_DATE_EPOCH
 
 printf '%s\n' "$EXCLUDES" > "$SCRATCH/dpkg.cfg"
@@ -19,9 +20,9 @@ INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant="$VARIANT" --format=d
   --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp \"\$1\"/../dpkg.cfg \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
   --aptopt='Apt::Install-Recommends "false"' \
   --aptopt='Acquire::Languages "none"' \
-  "$SUITE" "$SCRATCH/tree" "deb [trusted=yes] copy:$archive ./"
+  "$SUITE" "$TREE" "deb [trusted=yes] copy:$archive ./"
 
-cd "$SCRATCH/tree"
+cd "$TREE"
 # What the builder or the moment put there: it must not reach the stick, and differs between builds.
 rm -rf etc/apt/sources.list var/cache/apt var/lib/apt/lists etc/hostname etc/resolv.conf etc/machine-id
 # systemd-resolved keeps the file that it replaced, which says how the builder finds names.
@@ -35,4 +36,3 @@ find . -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-deref
 touch --date="@$SOURCE_DATE_EPOCH" dev
 
 eval "$PACK"
-rm -rf "$SCRATCH/tree"

@@ -41,10 +41,11 @@ export async function packTree(
 ): Promise<string> {
   const archive = join(scratch, 'archive')
   await writeArchive(request.suite, request.debs, archive)
+  const folder = join(scratch, 'tree')
   const squashfs = join(scratch, 'tree.squashfs')
   const pack = tools.argv({
     tool: 'mksquashfs',
-    args: [join(scratch, 'tree'), squashfs, ...STORED_TREE, '-wildcards', '-e', 'dev/*'],
+    args: [folder, squashfs, ...STORED_TREE, '-wildcards', '-e', 'dev/*'],
     binds: [{ path: scratch, write: true }],
     env: { SOURCE_DATE_EPOCH: String(request.epoch) },
   })
@@ -60,6 +61,7 @@ export async function packTree(
       PACK: shellWords(pack),
       SOURCE_DATE_EPOCH: String(request.epoch),
     },
+    tree: { folder, from: request.debs.map(({ path }) => path) },
     ...options,
   })
   return squashfs

@@ -119,8 +119,9 @@ async function makeRoot(
   options: { signal?: AbortSignal; onLine?: (line: string) => void },
 ): Promise<void> {
   const { guest, source, epoch } = request
-  await writeTar(guestEntries(guest, source), epoch, join(scratch, 'overlay.tar'))
-  await writeTar(plannedEntries(source.files), epoch, join(scratch, 'files.tar'))
+  const [overlay, files] = [join(scratch, 'overlay.tar'), join(scratch, 'files.tar')]
+  await writeTar(guestEntries(guest, source), epoch, overlay)
+  await writeTar(plannedEntries(source.files), epoch, files)
   const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
   const env = { SOURCE_DATE_EPOCH: String(epoch) }
   const folder = join(scratch, 'root')
@@ -131,7 +132,7 @@ async function makeRoot(
     epoch,
     readOnly: false,
   }
-  const unpack = ['-q', '-n', '-d', folder, request.treeSquashfs]
+  const unpack = ['-q', '-n', '-f', '-d', folder, request.treeSquashfs]
   const mke2fs = ext4Arguments(ext4, folder, join(scratch, 'root.ext4'))
   await runInNamespace({
     path: packageFile('src/guests/disk.sh'),
@@ -142,6 +143,7 @@ async function makeRoot(
       UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack, binds })),
       MAKE_EXT4: shellWords(tools.argv({ tool: 'mke2fs', args: mke2fs, binds, env })),
     },
+    tree: { folder, from: [request.treeSquashfs, overlay, files] },
     ...options,
   }).catch((error: KeyvisorError) => {
     if (diskError(error, '') || !/Could not allocate|ext2fs_.*while populating/.test(error.message))

@@ -1,27 +1,26 @@
 # Turns a packed Debian tree into the host's root. Runs in the namespace of debian/namespace.ts.
 #
-# SCRATCH   folder for the tree; the caller removes it. Inside: overlay.tar, files.tar, customize.sh, and secrets, each
+# TREE      folder for the tree, empty
+# SCRATCH   folder beside it; the caller removes it. Inside: overlay.tar, files.tar, customize.sh, and secrets, each
 #           empty where there is none: password (a line of chpasswd(8)), wifi.conf
-# UNPACK    command that unpacks the tree's squashfs to $SCRATCH/root
-# PACK      command that packs $SCRATCH/root into $SCRATCH/root.squashfs
+# UNPACK    command that unpacks the tree's squashfs to $TREE
+# PACK      command that packs $TREE into $SCRATCH/root.squashfs
 # and the variables of customize.sh
 
 eval "$UNPACK"
-root=$SCRATCH/root
-tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$root"
+tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$TREE"
 chroot_run() {
-  bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL --bind "$root" / --dev /dev --proc /proc \
+  bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL --bind "$TREE" / --dev /dev --proc /proc \
     --tmpfs /run --tmpfs /tmp --ro-bind "$SCRATCH/files.tar" /run/keyvisor/files.tar \
     --ro-bind "$SCRATCH/password" /run/keyvisor/password --ro-bind "$SCRATCH/wifi.conf" /run/keyvisor/wifi.conf \
     --ro-bind "$SCRATCH/customize.sh" /run/keyvisor/customize.sh -- "$@"
 }
 chroot_run /bin/sh -eu /run/keyvisor/customize.sh
-mv "$root/boot/vmlinuz" "$root/boot/initrd.img" "$SCRATCH/"
+mv "$TREE/boot/vmlinuz" "$TREE/boot/initrd.img" "$SCRATCH/"
 # bubblewrap makes mount points in the root; /dev is left out of what is packed.
-find "$root/run" "$root/tmp" -mindepth 1 -delete
+find "$TREE/run" "$TREE/tmp" -mindepth 1 -delete
 # Times are those of the build, whatever ran when.
-find "$root" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
-dpkg-query --admindir="$root/var/lib/dpkg" -W -f '${Package} ${Version} ${Architecture}\n' > "$SCRATCH/packages"
+find "$TREE" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
+dpkg-query --admindir="$TREE/var/lib/dpkg" -W -f '${Package} ${Version} ${Architecture}\n' > "$SCRATCH/packages"
 eval "$PACK"
 chmod 644 "$SCRATCH/vmlinuz" "$SCRATCH/initrd.img"
-rm -rf "$root"

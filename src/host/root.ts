@@ -99,15 +99,17 @@ export async function packHostRoot(
   options: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
 ): Promise<HostFiles> {
   const { host, epoch } = request
-  await writeTar(request.entries, epoch, join(scratch, 'overlay.tar'))
-  await writeTar(plannedEntries(host.files), epoch, join(scratch, 'files.tar'))
+  const [overlay, files] = [join(scratch, 'overlay.tar'), join(scratch, 'files.tar')]
+  await writeTar(request.entries, epoch, overlay)
+  await writeTar(plannedEntries(host.files), epoch, files)
   await writeSecrets(request, scratch)
   await copyFile(packageFile('src/host/customize.sh'), join(scratch, 'customize.sh'))
   const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
   const root = join(scratch, 'root.squashfs')
-  const unpack = ['-q', '-n', '-d', join(scratch, 'root'), request.treeSquashfs]
+  const folder = join(scratch, 'root')
+  const unpack = ['-q', '-n', '-f', '-d', folder, request.treeSquashfs]
   const env = { SOURCE_DATE_EPOCH: String(epoch) }
-  const pack = [join(scratch, 'root'), root, ...ROOT_SQUASHFS, '-wildcards', '-e', 'dev/*']
+  const pack = [folder, root, ...ROOT_SQUASHFS, '-wildcards', '-e', 'dev/*']
   await runInNamespace({
     path: packageFile('src/host/root.sh'),
     env: {
@@ -120,6 +122,7 @@ export async function packHostRoot(
       LOCALE: host.locale,
       TIMEZONE: host.timezone,
     },
+    tree: { folder, from: [request.treeSquashfs, overlay, files] },
     ...options,
   })
   const tree = await appendHashTree(root, tools)

@@ -1,9 +1,11 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
+import { MiB, TiB } from '../../src/base/units.js'
 import {
   APPARMOR_PROFILE,
+  memoryFor,
   packageFile,
   refusal,
   removeScratch,
@@ -61,17 +63,46 @@ t.test('a script is root of its namespace, with its own environment and processe
   const path = join(folder, 'script.sh')
   const lines: string[] = []
   writeFileSync(path, 'echo "$(id -u) $GIVEN"; test $$ -lt 10; test -d /proc/1; umask')
-  await runInNamespace({ path, env: { GIVEN: 'here' }, onLine: (line) => lines.push(line) })
+  const tree = { folder: join(folder, 'tree'), from: [path] }
+  await runInNamespace({ path, env: { GIVEN: 'here' }, tree, onLine: (line) => lines.push(line) })
   t.strictSame(lines, ['0 here', '0022'])
+})
+
+t.test('a tree lies in memory where that leaves the others enough, else on the disk', async (t) => {
+  t.equal(memoryFor(100 * MiB, 1800 * MiB), 1200 * MiB)
+  t.equal(memoryFor(100 * MiB, 1800 * MiB - 1), 0)
+  if (!needTools(t, 'unshare')) return
+  const folder = t.testdir({ small: 'x'.repeat(1000) })
+  const path = join(folder, 'script.sh')
+  writeFileSync(
+    path,
+    'mountpoint -q "$TREE" && stat -f -c %T "$TREE" || echo disk; stat -c "%a %u" "$TREE"; : > "$TREE/file"',
+  )
+  const small = join(folder, 'small')
+  const large = join(folder, 'large')
+  writeFileSync(large, '')
+  truncateSync(large, 8 * TiB)
+  const typeOn = async (name: string, from: string[]) => {
+    const lines: string[] = []
+    const tree = { folder: join(folder, name), from }
+    await runInNamespace({ path, env: {}, tree, onLine: (line) => lines.push(line) })
+    t.equal(lines[1], '755 0', 'whose it is, and who may see it')
+    return lines[0]
+  }
+  t.equal(await typeOn('memory', [small, small]), 'tmpfs')
+  t.strictSame(readdirSync(join(folder, 'memory')), [], 'it went with the namespace')
+  t.equal(await typeOn('disk', [small, large]), 'disk')
+  t.strictSame(readdirSync(join(folder, 'disk')), ['file'])
 })
 
 t.test('a script fails at its first failing command, or at a variable that nobody set', async (t) => {
   if (!needTools(t, 'unshare')) return
   const folder = t.testdir()
   const path = join(folder, 'script.sh')
-  for (const line of ['false', 'echo "$NOBODY_SET_IT"']) {
+  for (const [index, line] of ['false', 'echo "$NOBODY_SET_IT"'].entries()) {
     writeFileSync(path, `${line}\n: > ${folder}/reached\n`)
-    await t.rejects(runInNamespace({ path, env: {} }), { code: 'tool-failed' })
+    const tree = { folder: join(folder, `tree${index}`), from: [path] }
+    await t.rejects(runInNamespace({ path, env: {}, tree }), { code: 'tool-failed' })
     t.notOk(existsSync(join(folder, 'reached')))
   }
 })
