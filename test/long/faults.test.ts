@@ -3,7 +3,7 @@
  * stage begins (ENOSPC), or strace(1) answers a system call of the builder or its tools with EIO. Each time the build
  * must end with words, and leave a store in which nothing is damaged; a last build has the bytes of the first.
  *
- * Needs root, some 3 GiB of memory, and the network, for the packages that are forgotten. Takes about half an hour;
+ * Needs root, some 6 GiB of memory, and the network, for the packages that are forgotten. Takes about half an hour;
  * `FAULTS=esp,image` tries these stages alone.
  */
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
@@ -24,12 +24,12 @@ import { packageFile } from '../../src/debian/namespace.js'
 import { needTools, seeded, seedOfRun, skipAloud } from '../tools.js'
 import { type BuildProcess, forget, PROGRAM, startBuild } from './builder.js'
 
-/** Each stage of the smallest profile, and the least that it writes: it is left less. */
+/** Each stage of the smallest profile, and the least that it writes where its tree lies in memory: it is left less. */
 const WRITTEN: Record<string, Bytes> = {
   fetch: 4 * MiB,
   tools: 90 * MiB,
-  'tree.host': 400 * MiB,
-  root: 500 * MiB,
+  'tree.host': 150 * MiB,
+  root: 150 * MiB,
   library: 256 * KiB,
   loader: 128 * KiB,
   esp: 30 * MiB,
