@@ -16,7 +16,7 @@ export interface Script {
   /** The script, run by sh(1); its name stands in errors. */
   path: string
   env: Record<string, string>
-  /** A folder to be filled with a tree, from these files. It is made here, and the script gets it as `TREE`. */
+  /** A folder to be filled with a tree, from these files. It is made and emptied here; the script gets it as `TREE`. */
   tree: { folder: string; from: readonly string[] }
   onLine?: (line: string) => void
   signal?: AbortSignal
@@ -50,11 +50,15 @@ function availableMemory(): Bytes {
   return process.availableMemory?.() ?? freemem()
 }
 
-/** Modes of what a script makes must not depend on the builder's habits. The tree goes with the namespace. */
+/**
+ * Modes of what a script makes must not depend on the builder's habits. The tree goes at once: what the caller does next may
+ * need its room.
+ */
 const PRELUDE = `umask 022
 mkdir "$TREE"
 [ "$MEMORY" = 0 ] || mount -t tmpfs -o "mode=755,size=$MEMORY" tree "$TREE"
-. "$0"`
+. "$0"
+find "$TREE" -mindepth 1 -delete`
 
 /** Runs a script in the namespace. Throws `namespace-refused`, with what to do, where the machine forbids it. */
 export async function runInNamespace({ path, env, tree, ...rest }: Script): Promise<void> {
