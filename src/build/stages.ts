@@ -36,10 +36,17 @@ export interface Stages {
   image: Stage
 }
 
+/** Drivers that no host of virtual machines needs: a third of the kernel's modules. */
+const EXCLUDED_DRIVERS = [
+  ...['sound', 'drivers/media', 'drivers/staging', 'drivers/infiniband', 'drivers/isdn', 'drivers/iio'],
+  ...['drivers/gpu/drm/amd', 'drivers/gpu/drm/nouveau', 'drivers/gpu/drm/xe', 'drivers/accel'],
+]
+
 /** What is not unpacked into a host's tree: nobody reads manuals on a stick. */
 export const HOST_EXCLUDES = [
   ...['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map((name) => `path-exclude=/usr/share/${name}/*`),
   'path-include=/usr/share/doc/*/copyright',
+  ...EXCLUDED_DRIVERS.map((name) => `path-exclude=/usr/lib/modules/*/kernel/${name}/*`),
 ]
 
 export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stages {

@@ -51,14 +51,14 @@ function availableMemory(): Bytes {
 }
 
 /**
- * Modes of what a script makes must not depend on the builder's habits. The tree goes at once: what the caller does next may
- * need its room.
+ * Modes of what a script makes must not depend on the builder's habits. The tree goes at once, one in memory with the
+ * namespace: what the caller does next may need its room.
  */
 const PRELUDE = `umask 022
 mkdir "$TREE"
 [ "$MEMORY" = 0 ] || mount -t tmpfs -o "mode=755,size=$MEMORY" tree "$TREE"
 . "$0"
-find "$TREE" -mindepth 1 -delete`
+[ "$MEMORY" != 0 ] || find "$TREE" -mindepth 1 -delete`
 
 /** Runs a script in the namespace. Throws `namespace-refused`, with what to do, where the machine forbids it. */
 export async function runInNamespace({ path, env, tree, ...rest }: Script): Promise<void> {

@@ -9,7 +9,8 @@
 # PACK      command that packs the folder $TREE into $SCRATCH/tree.squashfs
 # SOURCE_DATE_EPOCH
 
-printf '%s\n' "$EXCLUDES" > "$SCRATCH/dpkg.cfg"
+# What a power cut could take is a tree that nobody has yet: no fsync(2) for each file.
+printf '%s\n' force-unsafe-io "$EXCLUDES" > "$SCRATCH/dpkg.cfg"
 # Words of a sources.list(5) are parted by spaces.
 archive=$(printf '%s' "$ARCHIVE" | sed 's/%/%25/g; s/ /%20/g')
 
@@ -23,6 +24,7 @@ INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant="$VARIANT" --format=d
   "$SUITE" "$TREE" "deb [trusted=yes] copy:$archive ./"
 
 cd "$TREE"
+sed -i '/^force-unsafe-io$/d' etc/dpkg/dpkg.cfg.d/keyvisor
 # What the builder or the moment put there: it must not reach the stick, and differs between builds.
 rm -rf etc/apt/sources.list var/cache/apt var/lib/apt/lists etc/hostname etc/resolv.conf etc/machine-id
 # systemd-resolved keeps the file that it replaced, which says how the builder finds names.

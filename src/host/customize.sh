@@ -58,22 +58,19 @@ journalctl --update-catalog
 find /etc/apparmor.d -maxdepth 1 -type f ! -name 'usr.sbin.libvirtd' ! -name 'usr.lib.libvirt.virt-aa-helper' \
   ! -name 'usr.bin.swtpm' ! -name usr.sbin.dnsmasq -delete
 
-kernel=$(basename /usr/lib/modules/*)
-rm -rf "/usr/lib/modules/$kernel/kernel/sound" "/usr/lib/modules/$kernel/kernel/drivers/media" \
-  "/usr/lib/modules/$kernel/kernel/drivers/staging" "/usr/lib/modules/$kernel/kernel/drivers/infiniband" \
-  "/usr/lib/modules/$kernel/kernel/drivers/isdn" "/usr/lib/modules/$kernel/kernel/drivers/iio" \
-  "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/amd" "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/nouveau" \
-  "/usr/lib/modules/$kernel/kernel/drivers/gpu/drm/xe" "/usr/lib/modules/$kernel/kernel/drivers/accel"
-depmod "$kernel"
-mkinitramfs -o /boot/initrd.img "$kernel"
-# Microcode is loaded from the initrd, before there is a root: here it would be 16 MB more of the root.
-rm -rf /usr/lib/firmware/intel-ucode /usr/lib/firmware/amd-ucode
-mv "/boot/vmlinuz-$kernel" /boot/vmlinuz
-systemd-hwdb update --usr
+# The packages' own scripts have made these, and the user's files may have added to what they are made from.
+if tar -tf /run/keyvisor/files.tar | grep -q '/udev/hwdb.d/'; then
+  systemd-hwdb update --usr
+fi
+if tar -tf /run/keyvisor/files.tar | grep -q '/modules/'; then
+  depmod "$(basename /usr/lib/modules/*)"
+fi
+# dpkg makes the folders of what it leaves out.
+find /usr/lib/modules -type d -empty -delete
 
 # Locales, docs and icons that the packages' own exclusion did not reach.
 find /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale -mindepth 1 -delete 2>/dev/null || :
-rm -rf /usr/share/icons /usr/share/pixmaps /usr/share/bash-completion /boot/System.map-* /boot/config-* /initrd.img* /vmlinuz*
+rm -rf /usr/share/icons /usr/share/pixmaps /usr/share/bash-completion /initrd.img* /vmlinuz*
 rm -rf /var/lib/dpkg/*-old /etc/*- /etc/.pwd.lock /tmp/* /var/tmp/*
 find /var/log /var/cache -type f -delete
 mkdir -p /var/log/journal

@@ -4,23 +4,30 @@
 # SCRATCH   folder beside it; the caller removes it. Inside: overlay.tar, files.tar, customize.sh, and secrets, each
 #           empty where there is none: password (a line of chpasswd(8)), wifi.conf
 # UNPACK    command that unpacks the tree's squashfs to $TREE
-# PACK      command that packs $TREE into $SCRATCH/root.squashfs
+# PACK      command that packs $TREE into $SCRATCH/root.squashfs, without what only the initrd needs
 # and the variables of customize.sh
 
 eval "$UNPACK"
 tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$TREE"
-chroot_run() {
-  bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL --bind "$TREE" / --dev /dev --proc /proc \
-    --tmpfs /run --tmpfs /tmp --ro-bind "$SCRATCH/files.tar" /run/keyvisor/files.tar \
-    --ro-bind "$SCRATCH/password" /run/keyvisor/password --ro-bind "$SCRATCH/wifi.conf" /run/keyvisor/wifi.conf \
-    --ro-bind "$SCRATCH/customize.sh" /run/keyvisor/customize.sh -- "$@"
+in_root() {
+  bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL "$@"
 }
-chroot_run /bin/sh -eu /run/keyvisor/customize.sh
-mv "$TREE/boot/vmlinuz" "$TREE/boot/initrd.img" "$SCRATCH/"
+in_root --bind "$TREE" / --dev /dev --proc /proc --tmpfs /run --tmpfs /tmp \
+  --ro-bind "$SCRATCH/files.tar" /run/keyvisor/files.tar \
+  --ro-bind "$SCRATCH/password" /run/keyvisor/password --ro-bind "$SCRATCH/wifi.conf" /run/keyvisor/wifi.conf \
+  --ro-bind "$SCRATCH/customize.sh" /run/keyvisor/customize.sh -- /bin/sh -eu /run/keyvisor/customize.sh
 # bubblewrap makes mount points in the root; /dev is left out of what is packed.
 find "$TREE/run" "$TREE/tmp" -mindepth 1 -delete
 # Times are those of the build, whatever ran when.
 find "$TREE" -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
 dpkg-query --admindir="$TREE/var/lib/dpkg" -W -f '${Package} ${Version} ${Architecture}\n' > "$SCRATCH/packages"
+
+# Made beside the packing, from the same root: it keeps one core busy, and changes nothing there.
+mkdir "$SCRATCH/boot"
+in_root --ro-bind "$TREE" / --dev /dev --proc /proc --tmpfs /run --tmpfs /tmp --tmpfs /var/tmp \
+  --bind "$SCRATCH/boot" /mnt -- mkinitramfs -o /mnt/initrd.img "$(basename "$TREE"/usr/lib/modules/*)" &
 eval "$PACK"
+wait $!
+mv "$SCRATCH/boot/initrd.img" "$SCRATCH/"
+cp "$TREE"/boot/vmlinuz-* "$SCRATCH/vmlinuz"
 chmod 644 "$SCRATCH/vmlinuz" "$SCRATCH/initrd.img"

@@ -29,6 +29,12 @@ const ROOT_SQUASHFS = [
   '-quiet',
 ]
 
+/**
+ * Microcode is loaded from the initrd, before there is a root: here it would be 16 MB more. The kernel and its initrd are
+ * on the ESP.
+ */
+const NOT_PACKED = ['dev/*', 'boot/*', 'usr/lib/firmware/intel-ucode', 'usr/lib/firmware/amd-ucode']
+
 export interface HostFiles {
   root: string
   tree: HashTree
@@ -109,7 +115,7 @@ export async function packHostRoot(
   const folder = join(scratch, 'root')
   const unpack = ['-q', '-n', '-f', '-d', folder, request.treeSquashfs]
   const env = { SOURCE_DATE_EPOCH: String(epoch) }
-  const pack = [folder, root, ...ROOT_SQUASHFS, '-wildcards', '-e', 'dev/*']
+  const pack = [folder, root, ...ROOT_SQUASHFS, '-wildcards', '-e', ...NOT_PACKED]
   await runInNamespace({
     path: packageFile('src/host/root.sh'),
     env: {
