@@ -17,15 +17,25 @@ const BRIDGE = '/etc/systemd/network/10-bridge.netdev'
 /** As `host/network.ts` finds them. */
 const WIRED = /^(en|eth)/
 
-/** Cards that are hardware: those of /proc/net/dev that have a device behind them. The wired ones may be bridged. */
+/** What addresses belong to: cards that are hardware, and the bridge in place of the wired ones in it. */
 export function networkCards(machine: Machine): string[] {
+  const bridge = bridgeName(machine)
+  return [...new Set(hardwareCards(machine).map((card) => addressedAs(card, bridge)))]
+}
+
+/** Those of /proc/net/dev that have a device behind them. */
+function hardwareCards(machine: Machine): string[] {
   const names = machine.readFile('/proc/net/dev')?.match(/^\s*[^\s:|]+(?=:)/gm) ?? []
-  const cards = names
-    .map((name) => name.trim())
-    .filter((name) => machine.exists(`/sys/class/net/${name}/device`))
-  const bridge = /^Name=(.*)$/m.exec(machine.readFile(BRIDGE) ?? '')?.[1]
-  const others = cards.filter((name) => !WIRED.test(name))
-  return bridge === undefined || others.length === cards.length ? cards : [bridge, ...others]
+  return names.map((name) => name.trim()).filter((name) => machine.exists(`/sys/class/net/${name}/device`))
+}
+
+function bridgeName(machine: Machine): string | undefined {
+  return /^Name=(.*)$/m.exec(machine.readFile(BRIDGE) ?? '')?.[1]
+}
+
+/** Every wired card is in the bridge, where there is one. */
+function addressedAs(card: string, bridge: string | undefined): string {
+  return bridge !== undefined && WIRED.test(card) ? bridge : card
 }
 
 /** udev(7) has this file for as long as it has devices to look after, and drivers to load for them. */
@@ -38,7 +48,7 @@ export function awaitUplink(machine: Machine): void {
 }
 
 function uplinkIsComing(machine: Machine): boolean {
-  const cards = networkCards(machine)
+  const cards = hardwareCards(machine)
   if (cards.length === 0) return machine.exists(UDEV_BUSY)
   const carrier = (card: string) => machine.readFile(`/sys/class/net/${card}/carrier`)?.trim()
   // A card that is down cannot tell. networkd takes every wired one up; others may have nothing to connect to.
@@ -46,7 +56,8 @@ function uplinkIsComing(machine: Machine): boolean {
   const plugged = cards.filter((card) => carrier(card) === '1')
   if (plugged.length === 0) return false
   const devices = routes(machine).map(({ dev }) => dev)
-  return plugged.some((card) => !devices.includes(card))
+  const bridge = bridgeName(machine)
+  return plugged.some((card) => !devices.includes(addressedAs(card, bridge)))
 }
 
 /** Subnets that the PC reaches by other ways than the guests' bridge, as `ADDRESS/PREFIX`. */

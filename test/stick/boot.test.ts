@@ -403,6 +403,25 @@ t.test('a card with a cable is waited for, and no longer than its patience', asy
   t.equal(notYetUp.now(), 10_000, 'a wired card that is down will be up')
 })
 
+t.test('a bridge is waited for when a wired card in it has a cable', async (t) => {
+  const bridged = {
+    '/proc/net/dev': '  eth0: 0\n',
+    '/sys/class/net/eth0/device': '',
+    '/sys/class/net/eth0/carrier': '1\n',
+    '/etc/systemd/network/10-bridge.netdev': '[NetDev]\nName=br0\nKind=bridge\n',
+  }
+  let asked = 0
+  const late: Answer = (line) => {
+    if (line !== 'ip -j -4 route') return undefined
+    return ++asked < 5 ? '[]' : route(['172.29.86.0/24', 'br0'])
+  }
+  const machine = stick([guest('b')], late, bridged)
+  t.match(told(machine).at(-2), { subnet: '172.30.86.1/24' })
+  const unplugged = stick([guest('b')], undefined, { ...bridged, '/sys/class/net/eth0/carrier': '0\n' })
+  told(unplugged)
+  t.equal(unplugged.now(), 0)
+})
+
 t.test('a card whose driver is not loaded yet is waited for', (t) => {
   const busy = stick([guest('b')], undefined, { '/run/udev/queue': '' })
   told(busy)
