@@ -61,6 +61,9 @@ const PROGRAM = ['src/debian/tree.sh', 'src/host/root.sh', 'src/host/customize.s
  * the lock's functions throw.
  */
 export async function prepare(request: PrepareRequest, run: StageRun): Promise<Prepared> {
+  // Perl takes a while to say it, so it is asked first. What goes wrong is told where it is needed.
+  const mmdebstrap = mmdebstrapVersion()
+  mmdebstrap.catch(() => {})
   const { profile, warnings } = await validProfile(request.profile)
   const folder = dirname(resolve(request.profile))
   const question = lockQuestion(request, profile)
@@ -68,7 +71,7 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const builder = version()
   const plan = makePlan(profile, lock, await readProfileFiles(profile, folder))
   const secrets = await readSecrets(profile, folder)
-  const { digests, meanings } = await inputDigests(plan, secrets, lock, builder)
+  const { digests, meanings } = await inputDigests(plan, secrets, lock, { version: builder, mmdebstrap })
   const stages = planStages(plan, lock, digests)
   const archives = archivesOf(lock, profile.host)
   const pinned = { lock, archives, lockFile: question.path, lockMade: made }
@@ -126,7 +129,7 @@ async function inputDigests(
   plan: Plan,
   secrets: Secrets,
   lock: Lock,
-  version: string,
+  programs: { version: string; mmdebstrap: Promise<string> },
 ): Promise<{ digests: InputDigests; meanings: Meanings }> {
   const meanings = packageMeanings(lock)
   const digestOf = async (entries: TarEntry[]) => {
@@ -149,11 +152,11 @@ async function inputDigests(
   const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
   const digests = {
     program,
-    version,
+    version: programs.version,
     hostEntries: await digestOf(host),
     guestEntries: guests,
     secrets: secretsDigest(secrets, plan.name),
-    mmdebstrap: await mmdebstrapVersion(),
+    mmdebstrap: await programs.mmdebstrap,
     tools: usesSystemTools() ? 'system' : setDigest(lock, 'tools.pack'),
   }
   return { digests, meanings }
