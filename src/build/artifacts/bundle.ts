@@ -8,7 +8,7 @@ import { createReadStream, createWriteStream, type Stats } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { type Archiver, TarArchive, ZipArchive } from 'archiver'
+import type { Archiver } from 'archiver'
 import { whenAborted, whenFailed } from '../../base/parallel.js'
 import { type Bytes, GiB } from '../../base/units.js'
 import { writeWhole } from '../whole-file.js'
@@ -39,6 +39,8 @@ export async function writeBundle(
   onBytes: (bytes: Bytes) => void,
   signal?: AbortSignal,
 ): Promise<void> {
+  // Few builds make a bundle, and loading this takes a quarter of a build that has nothing to do.
+  const { TarArchive, ZipArchive } = await import('archiver')
   const members: Member[] = await Promise.all(files.map(async (file) => ({ file, stats: await stat(file) })))
   const total = members.reduce((sum, { stats }) => sum + stats.size, 0)
   await writeWhole(path, async (temporary) => {
