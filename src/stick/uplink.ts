@@ -8,6 +8,9 @@ import { type Machine, must } from './machine.js'
 /** Seconds for a DHCP server to answer. A PC whose network has none is held up by as much. */
 const PATIENCE = 10
 
+/** Seconds for udev to load the drivers, on a slow PC: no server is asked before. */
+const DRIVERS = 60
+
 /** Milliseconds between two looks. */
 const LOOK_EVERY = 500
 
@@ -43,8 +46,14 @@ const UDEV_BUSY = '/run/udev/queue'
 
 /** Waits until the PC's cards are known, and each that has a cable in it has an address too. */
 export function awaitUplink(machine: Machine): void {
-  const deadline = machine.now() + PATIENCE * 1000
-  while (machine.now() < deadline && uplinkIsComing(machine)) machine.sleep(LOOK_EVERY)
+  const began = machine.now()
+  let asked = began
+  while (uplinkIsComing(machine)) {
+    const now = machine.now()
+    if (machine.exists(UDEV_BUSY) && now < began + DRIVERS * 1000) asked = now
+    if (now >= asked + PATIENCE * 1000) return
+    machine.sleep(LOOK_EVERY)
+  }
 }
 
 function uplinkIsComing(machine: Machine): boolean {

@@ -423,9 +423,29 @@ t.test('a bridge is waited for when a wired card in it has a cable', async (t) =
 })
 
 t.test('a card whose driver is not loaded yet is waited for', (t) => {
-  const busy = stick([guest('b')], undefined, { '/run/udev/queue': '' })
-  told(busy)
-  t.equal(busy.now(), 10_000)
+  const busy = { '/run/udev/queue': '' }
+  const card = {
+    '/proc/net/dev': '  eth0: 0\n',
+    '/sys/class/net/eth0/device': '',
+    '/sys/class/net/eth0/carrier': '1\n',
+  }
+  const address: Answer = (line, { now }) => {
+    if (line !== 'ip -j -4 route') return undefined
+    return now() < 38_000 ? '[]' : route(['172.29.86.0/24', 'eth0'])
+  }
+  const slow = stick([guest('b')], address, busy)
+  const { sleep } = slow
+  slow.sleep = (milliseconds) => {
+    sleep(milliseconds)
+    if (slow.now() !== 30_000) return
+    slow.files.delete('/run/udev/queue')
+    for (const [path, text] of Object.entries(card)) slow.files.set(path, text)
+  }
+  t.match(told(slow).at(-2), { subnet: '172.30.86.1/24' }, 'and the server that it asks then')
+  t.equal(slow.now(), 38_000)
+  const never = stick([guest('b')], undefined, busy)
+  told(never)
+  t.equal(never.now(), 69_500, 'udev has its patience too')
   const none = stick([guest('b')])
   told(none)
   t.equal(none.now(), 0, 'and where udev is idle, there is none')
