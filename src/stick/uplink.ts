@@ -60,8 +60,9 @@ function uplinkIsComing(machine: Machine): boolean {
   const cards = hardwareCards(machine)
   if (cards.length === 0) return machine.exists(UDEV_BUSY)
   const carrier = (card: string) => machine.readFile(`/sys/class/net/${card}/carrier`)?.trim()
-  // A card that is down cannot tell. networkd takes every wired one up; others may have nothing to connect to.
-  if (cards.some((card) => WIRED.test(card) && carrier(card) === undefined)) return true
+  // A card that is down cannot tell: reading fails, and what was read is empty. networkd takes every wired one up; others
+  // may have nothing to connect to.
+  if (cards.some((card) => WIRED.test(card) && !carrier(card))) return true
   const plugged = cards.filter((card) => carrier(card) === '1')
   if (plugged.length === 0) return false
   const devices = routes(machine).map(({ dev }) => dev)

@@ -397,8 +397,8 @@ t.test('a card with a cable is waited for, and no longer than its patience', asy
   const unplugged = stick([guest('b')], undefined, { ...card, '/sys/class/net/eth0/carrier': '0\n' })
   told(unplugged)
   t.equal(unplugged.now(), 0)
-  const { '/sys/class/net/eth0/carrier': _, ...down } = card
-  const notYetUp = stick([guest('b')], undefined, down)
+  // As qjs reads what answers EINVAL.
+  const notYetUp = stick([guest('b')], undefined, { ...card, '/sys/class/net/eth0/carrier': '' })
   told(notYetUp)
   t.equal(notYetUp.now(), 10_000, 'a wired card that is down will be up')
 })
