@@ -378,36 +378,36 @@ t.test('the guests give way to a PC whose network has their subnet', async (t) =
   })
 })
 
+/** One wired card, with a cable. */
+const CARD = {
+  '/proc/net/dev': '  eth0: 0\n',
+  '/sys/class/net/eth0/device': '',
+  '/sys/class/net/eth0/carrier': '1\n',
+}
+
 t.test('a card with a cable is waited for, and no longer than its patience', async (t) => {
-  const card = {
-    '/proc/net/dev': '  eth0: 0\n',
-    '/sys/class/net/eth0/device': '',
-    '/sys/class/net/eth0/carrier': '1\n',
-  }
   let asked = 0
   const late: Answer = (line) => {
     if (line !== 'ip -j -4 route') return undefined
     return ++asked < 5 ? '[]' : route(['172.29.86.0/24', 'eth0'])
   }
-  const machine = stick([guest('b')], late, card)
+  const machine = stick([guest('b')], late, CARD)
   t.match(told(machine).at(-2), { subnet: '172.30.86.1/24' })
-  const never = stick([guest('b')], undefined, card)
+  const never = stick([guest('b')], undefined, CARD)
   t.match(told(never).at(-2), { subnet: '172.29.86.1/24' })
   t.equal(never.now(), 10_000)
-  const unplugged = stick([guest('b')], undefined, { ...card, '/sys/class/net/eth0/carrier': '0\n' })
+  const unplugged = stick([guest('b')], undefined, { ...CARD, '/sys/class/net/eth0/carrier': '0\n' })
   told(unplugged)
   t.equal(unplugged.now(), 0)
   // As qjs reads what answers EINVAL.
-  const notYetUp = stick([guest('b')], undefined, { ...card, '/sys/class/net/eth0/carrier': '' })
+  const notYetUp = stick([guest('b')], undefined, { ...CARD, '/sys/class/net/eth0/carrier': '' })
   told(notYetUp)
   t.equal(notYetUp.now(), 10_000, 'a wired card that is down will be up')
 })
 
 t.test('a bridge is waited for when a wired card in it has a cable', async (t) => {
   const bridged = {
-    '/proc/net/dev': '  eth0: 0\n',
-    '/sys/class/net/eth0/device': '',
-    '/sys/class/net/eth0/carrier': '1\n',
+    ...CARD,
     '/etc/systemd/network/10-bridge.netdev': '[NetDev]\nName=br0\nKind=bridge\n',
   }
   let asked = 0
@@ -424,11 +424,6 @@ t.test('a bridge is waited for when a wired card in it has a cable', async (t) =
 
 t.test('a card whose driver is not loaded yet is waited for', (t) => {
   const busy = { '/run/udev/queue': '' }
-  const card = {
-    '/proc/net/dev': '  eth0: 0\n',
-    '/sys/class/net/eth0/device': '',
-    '/sys/class/net/eth0/carrier': '1\n',
-  }
   const address: Answer = (line, { now }) => {
     if (line !== 'ip -j -4 route') return undefined
     return now() < 38_000 ? '[]' : route(['172.29.86.0/24', 'eth0'])
@@ -439,7 +434,7 @@ t.test('a card whose driver is not loaded yet is waited for', (t) => {
     sleep(milliseconds)
     if (slow.now() !== 30_000) return
     slow.files.delete('/run/udev/queue')
-    for (const [path, text] of Object.entries(card)) slow.files.set(path, text)
+    for (const [path, text] of Object.entries(CARD)) slow.files.set(path, text)
   }
   t.match(told(slow).at(-2), { subnet: '172.30.86.1/24' }, 'and the server that it asks then')
   t.equal(slow.now(), 38_000)
