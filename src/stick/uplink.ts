@@ -5,10 +5,17 @@ import type { Listens, NetworkEvent } from '../plan/report.js'
 import type { GuestNetwork } from '../plan/types.js'
 import { type Machine, must } from './machine.js'
 
-/** Seconds for a DHCP server to answer. A PC whose network has none is held up by as much. */
-const PATIENCE = 10
+/** What an uplink may wait for: its cards to be taken up, a cable's other end to answer, an address. */
+type Awaited = 'cards' | 'link' | 'address'
 
-/** Seconds for udev to load the drivers, on a slow PC: no server is asked before. */
+/**
+ * Seconds for each. A gigabit card takes some three to agree with the other end, and reads as unplugged until then; five
+ * are what NetworkManager gives it (carrier-wait-timeout). A PC without a cable, or without a DHCP server, is held up by
+ * as much.
+ */
+const PATIENCE: Record<Awaited, number> = { cards: 10, link: 5, address: 10 }
+
+/** Seconds for udev to load the drivers, on a slow PC: no patience runs out before. */
 const DRIVERS = 60
 
 /** Milliseconds between two looks. */
@@ -47,27 +54,32 @@ const UDEV_BUSY = '/run/udev/queue'
 /** Waits until the PC's cards are known, and each that has a cable in it has an address too. */
 export function awaitUplink(machine: Machine): void {
   const began = machine.now()
-  let asked = began
-  while (uplinkIsComing(machine)) {
+  const since = new Map<Awaited, number>()
+  for (;;) {
+    const awaited = awaitedOf(machine)
+    if (!awaited) return
     const now = machine.now()
-    if (machine.exists(UDEV_BUSY) && now < began + DRIVERS * 1000) asked = now
-    if (now >= asked + PATIENCE * 1000) return
+    if (machine.exists(UDEV_BUSY) && now < began + DRIVERS * 1000) since.clear()
+    // Never set anew, so that a cable that comes and goes does not hold up the boot for ever.
+    if (!since.has(awaited)) since.set(awaited, now)
+    if (now >= (since.get(awaited) ?? now) + PATIENCE[awaited] * 1000) return
     machine.sleep(LOOK_EVERY)
   }
 }
 
-function uplinkIsComing(machine: Machine): boolean {
+/** Undefined when all is known, or nothing more will be. */
+function awaitedOf(machine: Machine): Awaited | undefined {
   const cards = hardwareCards(machine)
-  if (cards.length === 0) return machine.exists(UDEV_BUSY)
+  if (cards.length === 0) return machine.exists(UDEV_BUSY) ? 'cards' : undefined
   const carrier = (card: string) => machine.readFile(`/sys/class/net/${card}/carrier`)?.trim()
   // A card that is down cannot tell: reading fails, and what was read is empty. networkd takes every wired one up; others
   // may have nothing to connect to.
-  if (cards.some((card) => WIRED.test(card) && !carrier(card))) return true
+  if (cards.some((card) => WIRED.test(card) && !carrier(card))) return 'cards'
   const plugged = cards.filter((card) => carrier(card) === '1')
-  if (plugged.length === 0) return false
+  if (plugged.length === 0) return cards.some(carrier) ? 'link' : undefined
   const devices = routes(machine).map(({ dev }) => dev)
   const bridge = bridgeName(machine)
-  return plugged.some((card) => !devices.includes(addressedAs(card, bridge)))
+  return plugged.every((card) => devices.includes(addressedAs(card, bridge))) ? undefined : 'address'
 }
 
 /** Subnets that the PC reaches by other ways than the guests' bridge, as `ADDRESS/PREFIX`. */

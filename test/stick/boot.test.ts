@@ -396,9 +396,6 @@ t.test('a card with a cable is waited for, and no longer than its patience', asy
   const never = stick([guest('b')], undefined, CARD)
   t.match(told(never).at(-2), { subnet: '172.29.86.1/24' })
   t.equal(never.now(), 10_000)
-  const unplugged = stick([guest('b')], undefined, { ...CARD, '/sys/class/net/eth0/carrier': '0\n' })
-  told(unplugged)
-  t.equal(unplugged.now(), 0)
   // As qjs reads what answers EINVAL.
   const notYetUp = stick([guest('b')], undefined, { ...CARD, '/sys/class/net/eth0/carrier': '' })
   told(notYetUp)
@@ -419,8 +416,45 @@ t.test('a bridge is waited for when a wired card in it has a cable', async (t) =
   t.match(told(machine).at(-2), { subnet: '172.30.86.1/24' })
   const unplugged = stick([guest('b')], undefined, { ...bridged, '/sys/class/net/eth0/carrier': '0\n' })
   told(unplugged)
-  t.equal(unplugged.now(), 0)
+  t.equal(unplugged.now(), 5000)
 })
+
+t.test('a cable takes some seconds to show', async (t) => {
+  const unplugged = { ...CARD, '/sys/class/net/eth0/carrier': '0\n' }
+  const address: Answer = (line, { now }) => {
+    if (line !== 'ip -j -4 route') return undefined
+    return now() < 9000 ? '[]' : route(['172.29.86.0/24', 'eth0'])
+  }
+  const gigabit = stick([guest('b')], address, unplugged)
+  when(gigabit, 4500, () => gigabit.files.set('/sys/class/net/eth0/carrier', '1\n'))
+  t.match(told(gigabit).at(-2), { subnet: '172.30.86.1/24' }, 'and then a server is asked')
+  t.equal(gigabit.now(), 9000)
+  const never = stick([guest('b')], undefined, unplugged)
+  told(never)
+  t.equal(never.now(), 5000, 'which one that is not there does not')
+  const shaky = stick([guest('b')], undefined, unplugged)
+  for (let second = 1; second < 60; second++)
+    when(shaky, second * 1000, () => shaky.files.set('/sys/class/net/eth0/carrier', `${second % 2}\n`))
+  told(shaky)
+  t.ok(shaky.now() <= 15_000, `one that comes and goes holds nothing up: ${shaky.now()} ms`)
+  const other = { ...CARD, '/proc/net/dev': '  eth0: 0\n  eth1: 0\n', '/sys/class/net/eth1/device': '' }
+  const second = stick([guest('b')], address, { ...other, '/sys/class/net/eth1/carrier': '0\n' })
+  told(second)
+  t.equal(second.now(), 9000, 'nor is a second one waited for')
+  const wifi = { '/proc/net/dev': '  wlan0: 0\n', '/sys/class/net/wlan0/device': '' }
+  const unused = stick([guest('b')], undefined, { ...wifi, '/sys/class/net/wlan0/carrier': '' })
+  told(unused)
+  t.equal(unused.now(), 0, 'nor a radio that is down')
+})
+
+/** Does something when so many milliseconds have gone by. */
+function when(machine: Fake, moment: number, action: () => void): void {
+  const { sleep } = machine
+  machine.sleep = (milliseconds) => {
+    sleep(milliseconds)
+    if (machine.now() === moment) action()
+  }
+}
 
 t.test('a card whose driver is not loaded yet is waited for', (t) => {
   const busy = { '/run/udev/queue': '' }
@@ -429,13 +463,10 @@ t.test('a card whose driver is not loaded yet is waited for', (t) => {
     return now() < 38_000 ? '[]' : route(['172.29.86.0/24', 'eth0'])
   }
   const slow = stick([guest('b')], address, busy)
-  const { sleep } = slow
-  slow.sleep = (milliseconds) => {
-    sleep(milliseconds)
-    if (slow.now() !== 30_000) return
+  when(slow, 30_000, () => {
     slow.files.delete('/run/udev/queue')
     for (const [path, text] of Object.entries(CARD)) slow.files.set(path, text)
-  }
+  })
   t.match(told(slow).at(-2), { subnet: '172.30.86.1/24' }, 'and the server that it asks then')
   t.equal(slow.now(), 38_000)
   const never = stick([guest('b')], undefined, busy)
