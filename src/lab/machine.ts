@@ -115,8 +115,11 @@ export function qemuArguments(pc: VirtualPc): string[] {
   ]
 }
 
-/** Intel's Core of 2006: all of x86-64-v1, which is what Debian asks for, and SSSE3. */
-const OLD_PROCESSOR = 'Conroe'
+/**
+ * Intel's Core of 2006: all of x86-64-v1, which is what Debian asks for, and SSSE3. Also CMPXCHG16B, which it had, though
+ * QEMU's model leaves it out: the stick's own QEMU ends by SIGILL where it emulates several CPUs without.
+ */
+const OLD_PROCESSOR = 'Conroe,cx16=on'
 
 /** Fast string instructions: TCG goes byte by byte, and kernel and libc would rather take them than loops over words. */
 const SLOW_UNDER_TCG = ['erms', 'fsrm', 'fzrm', 'fsrs', 'fsrc']

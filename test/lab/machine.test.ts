@@ -183,7 +183,7 @@ t.test('what is soldered to a PC', async (t) => {
   const added = lines({ board }).filter((line) => !lines().includes(line))
   t.strictSame(added, [
     '-machine pc,smm=off',
-    '-cpu Conroe',
+    '-cpu Conroe,cx16=on',
     '-vga none',
     '-device rtl8139,netdev=uplink,romfile=',
   ])
