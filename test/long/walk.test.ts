@@ -1,6 +1,6 @@
 /**
  * The walk: a stick with one guest on every PC that ships, one after the other. On PCs without virtualization the guest is
- * emulated inside the emulated PC, which takes minutes: so there is no second one, and the whole of it fits into an hour.
+ * emulated inside the emulated PC, where a whole system takes a quarter of an hour: so it is one that starts little.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
