@@ -1,6 +1,6 @@
 /**
  * The walk: a stick with one guest on every PC that ships, one after the other. On PCs without virtualization the guest is
- * emulated inside the emulated PC, where a whole system takes a quarter of an hour: so it is one that fits into a sector.
+ * emulated inside the emulated PC, where a whole system is not up after seven minutes: so it is one that fits into a sector.
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -44,6 +44,10 @@ A PC on which it fails does not end the walk. With --each every PC gets a stick 
 as new, so that --jobs of them can run at the same time: under emulation, give each PC at
 least two of this machine's CPUs.
 
+Where this machine has no KVM, PCs without virtualization emulate guests inside an
+emulation. A whole system takes many minutes to start there, and the stick gives it up
+after 15: name the other PCs then.
+
 For example:
   $ keyvisor test out/my-stick.img --firmware secureboot --report out/report
   $ keyvisor test out/my-stick.img --walk usual,office,laptop --report out/report
