@@ -61,8 +61,9 @@ export function awaitUplink(machine: Machine): void {
     const now = machine.now()
     if (machine.exists(UDEV_BUSY) && now < began + DRIVERS * 1000) since.clear()
     // Never set anew, so that a cable that comes and goes does not hold up the boot for ever.
-    if (!since.has(awaited)) since.set(awaited, now)
-    if (now >= (since.get(awaited) ?? now) + PATIENCE[awaited] * 1000) return
+    const first = since.get(awaited) ?? now
+    since.set(awaited, first)
+    if (now >= first + PATIENCE[awaited] * 1000) return
     machine.sleep(LOOK_EVERY)
   }
 }
