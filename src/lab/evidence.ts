@@ -5,6 +5,7 @@
  */
 import { formatBytes } from '../base/units.js'
 import type { Proof } from './prove.js'
+import type { WalkRun } from './walk.js'
 
 /** One PC on which the stick was tried. */
 export interface Run {
@@ -41,6 +42,19 @@ export function pcFacts({ firmware, memory, cpus, accelerator, virtualization }:
     { label: 'virtualization', value: `${virtualization ? 'with' : 'without'} VT-x or SVM` },
     { label: 'run by', value: accelerator === 'kvm' ? 'KVM' : 'software emulation' },
   ]
+}
+
+/** One PC of a walk: what it stands for, and of what is soldered to it that which {@link pcFacts} does not know. */
+export function runOnMachine({ machine, proof }: WalkRun): Run {
+  const { name, description, board, otherSystem } = machine
+  const facts = [
+    { label: 'stands for', value: description },
+    { label: 'chipset', value: board.chipset },
+    { label: 'stick', value: `on ${board.bus}` },
+    { label: 'network card', value: board.nic === 'none' ? 'no network card' : board.nic },
+    { label: 'disk', value: otherSystem ? 'another system on a disk' : 'no disk of its own' },
+  ]
+  return { name, pc: [...facts, ...pcFacts(proof)], proof }
 }
 
 /** PNGs in base64, by the file names of a proof's screens. */

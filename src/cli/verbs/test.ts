@@ -16,10 +16,10 @@ import {
   proveImage,
   type ReportEvent,
   type Run,
+  runOnMachine,
   type StageRun,
   Store,
   storeFolder,
-  type Walk,
   walkImage,
   writeEvidence,
 } from '../../index.js'
@@ -138,22 +138,9 @@ async function walk(image: string, options: Options, terminal: Terminal): Promis
   const given = { ...(report && { report }), ...(stickSize && { stickSize }) }
   const request = { onEvent, onMachine, onProof, each, jobs, ...given }
   const walked = await walkImage(image, machines, request, await openRun(json, terminal))
-  if (report) await writeEvidence(report, evidence(image, walked.runs.map(evidenceOf)))
+  if (report) await writeEvidence(report, evidence(image, walked.runs.map(runOnMachine)))
   terminal.out(json ? JSON.stringify({ kind: 'result', ...walked }) : safe(walkText(walked)))
   if (!walked.passed) terminal.exit(EXIT.failed)
-}
-
-/** What the PC stands for, and of what is soldered to it that which {@link pcFacts} does not know. */
-function evidenceOf({ machine, proof }: Walk['runs'][number]) {
-  const { description, board, otherSystem } = machine
-  const facts = [
-    { label: 'stands for', value: description },
-    { label: 'chipset', value: board.chipset },
-    { label: 'stick', value: `on ${board.bus}` },
-    { label: 'network card', value: board.nic === 'none' ? 'no network card' : board.nic },
-    { label: 'disk', value: otherSystem ? 'another system on a disk' : 'no disk of its own' },
-  ]
-  return { name: machine.name, pc: [...facts, ...pcFacts(proof)], proof }
 }
 
 function evidence(image: string, runs: Run[]) {
