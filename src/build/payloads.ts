@@ -105,7 +105,6 @@ function makeTree(making: Making, stage: Stage, set: string): Promise<Done> {
       suite: asked.suite,
       packages: asked.packages,
       debs: await debsOf(making, set, run),
-      variant: set === 'host' ? ('essential' as const) : ('apt' as const),
       excludes: set === 'host' ? HOST_EXCLUDES : [],
       epoch: plan.epoch,
     }

@@ -64,7 +64,6 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
   const hostTree = tree('tree.host', 'install the host', 'host', {
     asked: plan.host.packages,
     excludes: HOST_EXCLUDES,
-    variant: 'essential',
   })
   const { files: _, kernelArguments, ...hostSettings } = plan.host
   const hostRoot = stage('root', 2, 'make the host root', {
@@ -80,19 +79,12 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
   const guestTrees: Record<string, Stage> = {}
   const guestDisks: Record<string, Stage> = {}
   for (const guest of plan.guests) {
-    if (guest.source.kind === 'debian') {
-      guestTrees[guest.name] = tree(
-        `tree.${guest.name}`,
-        `install guest ${guest.name}`,
-        `guest.${guest.name}`,
-        {
-          asked: guest.source.packages,
-          excludes: [],
-          variant: 'apt',
-        },
-      )
+    const { name, source } = guest
+    if (source.kind === 'debian') {
+      const rest = { asked: source.packages, excludes: [] }
+      guestTrees[name] = tree(`tree.${name}`, `install guest ${name}`, `guest.${name}`, rest)
     }
-    guestDisks[guest.name] = guestDisk(guest, guestTrees[guest.name], digests, common)
+    guestDisks[name] = guestDisk(guest, guestTrees[name], digests, common)
   }
 
   const library = stage('library', 1, 'pack the library', {

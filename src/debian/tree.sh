@@ -4,7 +4,7 @@
 # TREE      folder for the tree, empty
 # SCRATCH   folder beside it; the caller removes it
 # ARCHIVE   folder with the .debs and their Packages index
-# SUITE, VARIANT, PACKAGES (with commas)
+# SUITE, PACKAGES (with commas)
 # EXCLUDES  lines for dpkg.cfg.d, such as path-exclude=/usr/share/doc/*
 # PACK      command that packs the folder $TREE into $SCRATCH/tree.squashfs
 # SOURCE_DATE_EPOCH
@@ -16,7 +16,7 @@ archive=$(printf '%s' "$ARCHIVE" | sed 's/%/%25/g; s/ /%20/g')
 
 # The initrd is made once, later, with our own hooks: INITRD=No keeps the kernel's postinst from making one.
 # TMPDIR: what a build that is killed leaves there goes with its scratch folder.
-INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant="$VARIANT" --format=directory \
+INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant=essential --format=directory \
   --include="$PACKAGES" \
   --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp \"\$1\"/../dpkg.cfg \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
   --aptopt='Apt::Install-Recommends "false"' \

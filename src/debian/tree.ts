@@ -22,8 +22,6 @@ export interface TreeRequest {
   /** Names asked for, not the dependencies. */
   packages: string[]
   debs: Deb[]
-  /** mmdebstrap(1): `apt` leaves a root that can install packages, `essential` one that cannot. */
-  variant: 'apt' | 'essential'
   /** Lines for dpkg.cfg(5): what is not unpacked at all. */
   excludes: string[]
   epoch: number
@@ -55,7 +53,6 @@ export async function packTree(
       SCRATCH: scratch,
       ARCHIVE: archive,
       SUITE: request.suite,
-      VARIANT: request.variant,
       PACKAGES: request.packages.join(','),
       EXCLUDES: request.excludes.join('\n'),
       PACK: shellWords(pack),

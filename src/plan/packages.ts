@@ -50,7 +50,7 @@ export const CHECK_PACKAGES: PackageRequest = {
 /** The least with which a Debian guest starts, has network and a console. zstd packs its initrd. */
 const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
-  ...['initramfs-tools', 'zstd'],
+  ...['initramfs-tools', 'zstd', 'apt'],
 ]
 
 /** Small and quick; but it is built without USB (CONFIG_USB_SUPPORT), which has its guest take the full one. */

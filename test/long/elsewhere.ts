@@ -74,6 +74,27 @@ export function yearsSeen(folder: string): number[] {
 
 export const otherYear = () => new Date(Date.now() + DAYS * 86_400_000).getFullYear()
 
+/** The builder's system that is tried besides this one: its own Node is new enough. */
+const OTHER_DEBIAN = { suite: 'trixie', id: 'debian', release: '13' }
+
+/**
+ * Another Debian, with its own mmdebstrap; undefined where that cannot be. It is made in `root`, from the network.
+ *
+ * @param folder what the build may write to
+ */
+export async function otherDebian(root: string, folder: string): Promise<Elsewhere | undefined> {
+  const { suite, id, release } = OTHER_DEBIAN
+  const here = readFileSync('/etc/os-release', 'utf8')
+  if (!isRoot || (here.includes(`\nID=${id}\n`) && here.includes(`VERSION_ID="${release}"`))) return undefined
+  const packages = ['nodejs', 'mount', 'mmdebstrap', 'bubblewrap', 'uidmap', 'debian-archive-keyring']
+  const args = ['--mode=root', '--variant=apt', '--format=directory', `--include=${packages}`, suite, root]
+  await systemTools.run({ tool: 'mmdebstrap', args, timeout: 600 })
+  const script = packageFile('test/long/other-debian.sh')
+  const places = [`ROOT=${root}`, `FOLDER=${folder}`, `PACKAGE=${packageFile('.')}`]
+  const prefix = ['env', ...places, 'unshare', '--mount', '--pid', '--fork', 'sh', '-eu', script]
+  return difference(`builder's system, Debian ${release}`, prefix)
+}
+
 export interface User {
   uid: number
   gid: number

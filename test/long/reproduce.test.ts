@@ -23,6 +23,7 @@ import {
   OTHER_HOST_NAME,
   ordinaryUser,
   otherClock,
+  otherDebian,
   otherYear,
   packagesFrom,
   together,
@@ -107,6 +108,12 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) {
     if (!clock) return skipAloud(t, 'only root, with gcc, can build at another time')
     await build(t, await seeded('later'), clock)
     t.strictSame(yearsSeen(join(folder, 'clock')), [otherYear(), otherYear()], 'the clock was in both trees')
+  })
+
+  await t.test('on another Debian, which has another mmdebstrap', async (t) => {
+    const debian = await otherDebian(join(folder, 'debian'), folder)
+    if (!debian) return skipAloud(t, 'only root can build in another system, and this is Debian 13 itself')
+    await build(t, await seeded('elsewhere'), debian)
   })
 
   await t.test('with one core, in memory', async (t) => {
