@@ -167,19 +167,27 @@ function sideOf({ read, partition }: Place): { read: ReadAt; size: Bytes } {
 
 /** Empty where the files are the same, or where there are none. */
 async function diffContents(a: Place, b: Place, folder: string, tools: ToolRunner): Promise<Difference[]> {
-  const part = a.partition.name
-  const [one, other] = [
-    await listing(a, join(folder, 'a'), tools),
-    await listing(b, join(folder, 'b'), tools),
-  ]
+  const one = await listing(a, join(folder, 'a'), tools)
   try {
-    const [packages, others] = [await rootVersions(one.files), await rootVersions(other.files)]
-    const versions = packages && others ? changesOf('packages of the host', packages, others) : []
-    return [...versions, ...(await compareFiles(part, one.files, other.files))]
+    const other = await listing(b, join(folder, 'b'), tools)
+    try {
+      return await diffFiles(a.partition.name, one.files, other.files)
+    } finally {
+      await other.close()
+    }
   } finally {
     await one.close()
-    await other.close()
   }
+}
+
+async function diffFiles(
+  part: string,
+  one: readonly ComparedFile[],
+  other: readonly ComparedFile[],
+): Promise<Difference[]> {
+  const [packages, others] = [await rootVersions(one), await rootVersions(other)]
+  const versions = packages && others ? changesOf('packages of the host', packages, others) : []
+  return [...versions, ...(await compareFiles(part, one, other))]
 }
 
 interface Listing {

@@ -1,5 +1,14 @@
 /** Small images that differ in one known way, and what is said of them. */
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
@@ -9,6 +18,9 @@ import { diffImages } from '../../src/media/diff.js'
 import type { PayloadName } from '../../src/plan/layout.js'
 import { needTools, seeded, seedOfRun } from '../tools.js'
 import { assemble, type Contents, makePayloads, run, TOOLS } from './images.js'
+
+/** Bytes of the superblock (kernel: Documentation/filesystems/squashfs.rst, 2.1). */
+const SQUASHFS_SUPERBLOCK = 96
 
 const QCOW2 = `${'ab'.repeat(32)}.qcow2`
 const status = (bash: string) =>
@@ -138,6 +150,20 @@ t.test('images', async (t) => {
       [{ item: '', field: 'bytes', at: Number }],
     )
     t.match(notes, ['the files of root-a were not compared: unsquashfs is not on this machine'])
+  })
+
+  await t.test('no file stays open where the other root is damaged', async (t) => {
+    const root = path('damaged.squashfs')
+    writeFileSync(root, readFileSync(base.root).fill(0x5a, SQUASHFS_SUPERBLOCK))
+    t.match((await changed('root', root)).notes, [/^the files of root-a were not compared: /])
+    // The folder's own descriptor is gone when its list is read.
+    const descriptors = readdirSync('/proc/self/fd').map((fd) => `/proc/self/fd/${fd}`)
+    const open = descriptors.filter((fd) => existsSync(fd)).map((fd) => readlinkSync(fd))
+    t.ok(open.length > 0)
+    t.strictSame(
+      open.filter((file) => file.startsWith(folder)),
+      [],
+    )
   })
 
   await t.test('noise ends in a report or an error for people', async (t) => {
