@@ -6,8 +6,9 @@
  * Indexes are checked by apt against Debian's keyring; each .deb by its SHA-256 from there.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { sha256File } from '../base/digests.js'
 import { diskError } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
@@ -265,24 +266,29 @@ async function fetchFrom(
   const watch = setInterval(async () => onFetched(await folderSize(folder)), 500)
   try {
     for (let at = 0; at < packages.length; at += FETCHED_AT_ONCE) {
-      const files = packages.slice(at, at + FETCHED_AT_ONCE).flatMap((item) => {
+      const batch = packages.slice(at, at + FETCHED_AT_ONCE)
+      const files = batch.flatMap((item) => {
         const path = item.filename.split('/').map(encodeURIComponent).join('/')
         return [`${uri}/${path}`, debPath(folder, item), `SHA256:${item.sha256}`]
       })
       await aptRun({ configuration, epoch: 0, ...(signal ? { signal } : {}) }, APT_HELPER, [
         'download-file',
         ...files,
-      ]).catch(
+      ]).catch(async (error: KeyvisorError) => {
+        if (error.code !== 'tool-failed' || diskError(error, 'fetch packages')) throw error
         // The caller looks at which files came; another source may have the rest.
-        (error: KeyvisorError) => {
-          if (error.code !== 'tool-failed' || diskError(error, 'fetch packages')) throw error
-        },
-      )
+        for (const item of batch) await removeUnlessWhole(debPath(folder, item), item)
+      })
     }
   } finally {
     clearInterval(watch)
     onFetched(await folderSize(folder))
   }
+}
+
+/** apt-helper leaves the beginning of a file that broke off, and apt 3.0 what `copy:` found instead. */
+async function removeUnlessWhole(path: string, item: LockedPackage): Promise<void> {
+  if (existsSync(path) && (await sha256File(path)).sha256 !== item.sha256) await rm(path)
 }
 
 /** Bytes of the .debs that have come; the folder may be gone, since this only feeds progress. */

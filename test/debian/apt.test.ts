@@ -1,4 +1,6 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
@@ -162,6 +164,23 @@ t.test('packages are fetched from the first archive that has them, each under it
   t.ok(existsSync(join(folder, 'out', `${sha256('AAA')}.deb`)))
   t.ok(existsSync(join(folder, 'out', `${sha256('B')}.deb`)))
   t.equal(told, 4, 'the last word on progress is everything')
+})
+
+t.test('what an archive broke off, or has other bytes of, is taken from the next', async (t) => {
+  if (!needTools(t, 'apt-get')) return
+  const folder = t.testdir({ other: { pool: {} }, good: { pool: {} }, out: {} })
+  const a = archive(join(folder, 'good'), 'a', 'A'.repeat(1000))
+  writeFileSync(join(folder, 'other', a.filename), 'B'.repeat(1000))
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-length': 1000 })
+    response.write('A'.repeat(10), () => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const archives = [`http://127.0.0.1:${port}`, `copy:${folder}/other`, `copy:${folder}/good`]
+  await fetchPackages([a], archives, join(folder, 'out'), () => {})
+  t.equal(readFileSync(join(folder, 'out', `${a.sha256}.deb`), 'utf8'), 'A'.repeat(1000))
 })
 
 t.test('other bytes than the locked ones do not come in', async (t) => {
