@@ -4,7 +4,8 @@
 #   network.sh RULES UPLINK STICK GATEWAY GUEST PORT
 #
 # RULES is the nftables text; the others are IPv4 addresses: of a router on the uplink and of the stick there (both /24),
-# of the stick on the guests' bridge (/24), of the guest. PORT of the stick leads to the guest's port 80.
+# of the stick on the guests' bridge (/24), of the guest. PORT of the stick leads to the guest's port 80. What listens in
+# them is $NODE, the path of a Node.
 # Prints one word for each thing that works.
 set -eu
 rules=$1 uplink=$2 stick=$3 gateway=$4 guest=$5 port=$6
@@ -32,7 +33,7 @@ in_ stick sysctl -q -w net.ipv4.ip_forward=1
 in_ stick nft -f "$rules"
 
 works() { word=$1; shift; "$@" >/dev/null 2>&1 && echo "$word" || :; }
-serve() { in_ "$1" node -e "require('net').createServer(s => s.end('$1')).listen($2)" & }
+serve() { in_ "$1" "$NODE" -e "require('net').createServer(s => s.end('$1')).listen($2)" & }
 asks() { in_ "$1" timeout 2 bash -c "exec 3<>/dev/tcp/$2/$3 && cat <&3"; }
 serve guest 80; serve stick 22; serve stick 8081; serve stick 53
 until asks guest 127.0.0.1 80 && asks stick 127.0.0.1 53 && asks stick 127.0.0.1 8081 && asks stick 127.0.0.1 22; do
