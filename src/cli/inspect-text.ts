@@ -8,8 +8,9 @@ import { drawLayout, type PictureOptions } from './picture.js'
 
 export function inspectText(inspection: Inspection, options: PictureOptions): string {
   const { path, size, allocated, layout, partitions, manifest, notes } = inspection
+  const taken = allocated === null ? 'a disk' : `of which ${formatBytes(allocated)} are taken on disk`
   const blocks = [
-    `${path}: ${formatBytes(size)}, of which ${formatBytes(allocated)} are taken on disk`,
+    `${path}: ${formatBytes(size)}, ${taken}`,
     drawLayout(layout, options).trimEnd(),
     contentsText(partitions),
     manifestText(manifest),

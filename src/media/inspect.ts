@@ -1,9 +1,9 @@
 /**
- * Inspect: what is on an image, read from its own bytes. Reads, never repairs.
+ * Inspect: what is on an image or a stick, read from its own bytes. Reads, never repairs.
  *
- * Left out: devices (their size is not told by stat), and whether what a partition holds is sound: `verify` and
- * other people's checkers tell that.
+ * Left out: whether what a partition holds is sound. Other people's checkers tell that.
  */
+import type { Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Json } from '../base/digests.js'
@@ -22,6 +22,7 @@ import {
   verityTreeBytes,
 } from '../disk/verity.js'
 import type { Layout, LayoutPartition, PayloadName } from '../plan/layout.js'
+import { readDevice } from './device.js'
 
 /** One partition, and what it holds. */
 export interface InspectedPartition extends LayoutPartition {
@@ -34,8 +35,8 @@ export interface Inspection {
   /** As the user named it. */
   path: string
   size: Bytes
-  /** What it takes on the builder's disk: holes take nothing. */
-  allocated: Bytes
+  /** What it takes on the builder's disk: holes take nothing. Null for a stick, which takes nothing there. */
+  allocated: Bytes | null
   layout: Layout
   partitions: InspectedPartition[]
   /** The manifest that the ESP carries; null when it is absent or cannot be read. */
@@ -51,25 +52,23 @@ export const MANIFEST_ON_ESP = '/keyvisor/manifest.json'
 const TREE_ALIGNMENT = 4 * KiB
 
 /**
- * Reads an image. Throws KeyvisorError `not-an-image` for a file that is no GPT disk, `image-damaged` when no copy
- * of its GPT can be believed (a truncated download, for one), and the errors of `fs.open`.
+ * Reads an image; with `devices` also what is on a disk, such as `/dev/sdb`. Throws KeyvisorError `not-an-image` for what
+ * is no GPT disk, and `image-damaged` when no copy of its GPT can be believed (a truncated download, for one).
  */
-export async function inspectImage(path: string, tools: ToolRunner): Promise<Inspection> {
+export async function inspectImage(path: string, tools: ToolRunner, devices = false): Promise<Inspection> {
   const file = await openFile(path)
   try {
-    const stat = await file.stat()
-    if (!stat.isFile()) throw notAnImage(path, 'is not a file')
+    const medium = await mediumOf(path, await file.stat(), devices)
     const read: ReadAt = (offset, length) => readAt(file, offset, length)
-    const disk = await readDisk(path, read, stat.size)
+    const disk = await readDisk(path, read, medium)
     const partitions = await Promise.all(
       disk.gpt.partitions.map((partition) => inspectPartition(read, partition)),
     )
     const { manifest, notes: manifestNotes } = await readManifest(path, partitions, tools)
     return {
       path,
-      size: stat.size,
-      allocated: stat.blocks * 512, // stat(2): blocks of 512 bytes, whatever the file system's own
-      layout: layoutOf(disk.gpt, partitions, stat.size, manifest),
+      ...medium,
+      layout: layoutOf(disk.gpt, partitions, medium.size, manifest),
       partitions,
       manifest,
       notes: [
@@ -89,9 +88,22 @@ async function openFile(path: string): Promise<FileHandle> {
     return await open(path, 'r')
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException
-    if (code !== 'ENOENT') throw notAnImage(path, `cannot be opened: ${(cause as Error).message}`, cause)
-    throw new KeyvisorError('no-such-file', `${path} does not exist`, { hint: 'name an image', cause })
+    if (code === 'ENOENT')
+      throw new KeyvisorError('no-such-file', `${path} does not exist`, { hint: 'name an image', cause })
+    const hint = code === 'EACCES' ? 'run this with sudo, or make it readable' : undefined
+    throw notAnImage(path, `cannot be opened: ${(cause as Error).message}`, hint, cause)
   }
+}
+
+type Medium = Pick<Inspection, 'size' | 'allocated'>
+
+async function mediumOf(path: string, stat: Stats, devices: boolean): Promise<Medium> {
+  // stat(2): blocks of 512 bytes, whatever the file system's own
+  if (stat.isFile()) return { size: stat.size, allocated: stat.blocks * 512 }
+  if (!devices || !stat.isBlockDevice()) throw notAnImage(path, 'is not a file')
+  const { size, isPartition } = await readDevice(stat.rdev)
+  if (isPartition) throw notAnImage(path, 'is a partition', 'name the whole disk, such as /dev/sdb')
+  return { size, allocated: null }
 }
 
 async function readAt(file: FileHandle, offset: Bytes, length: Bytes): Promise<Buffer> {
@@ -108,7 +120,8 @@ interface Disk {
   notes: string[]
 }
 
-async function readDisk(path: string, read: ReadAt, size: Bytes): Promise<Disk> {
+async function readDisk(path: string, read: ReadAt, medium: Medium): Promise<Disk> {
+  const { size } = medium
   const sectors = Math.floor(size / SECTOR)
   const mbr = await attempt(async () => decodeMbr(await read(0, SECTOR)))
   const primary = await attempt(() => readGpt(read, 1, sectors))
@@ -116,7 +129,7 @@ async function readDisk(path: string, read: ReadAt, size: Bytes): Promise<Disk> 
   const backup = await attempt(() => readGpt(read, backupLba, sectors))
   const gpt = primary.value ?? backup.value
   if (!gpt) throw noDisk(path, [primary.error, backup.error])
-  const notes = [...mbrNotes(mbr), ...copyNotes(primary, backup), ...sizeNotes(size, primary.value ?? gpt)]
+  const notes = [...mbrNotes(mbr), ...copyNotes(primary, backup), ...sizeNotes(medium, primary.value ?? gpt)]
   return { mbr: mbr.value, gpt, notes }
 }
 
@@ -144,11 +157,10 @@ function noDisk(path: string, errors: (KeyvisorError | undefined)[]): KeyvisorEr
   })
 }
 
-function notAnImage(path: string, why: string, cause?: unknown): KeyvisorError {
-  return new KeyvisorError('not-an-image', `${path} is not a disk image: it ${why}`, {
-    hint: 'name an image that `keyvisor build` wrote (unpack it first where it is compressed)',
-    cause,
-  })
+const NAME_AN_IMAGE = 'name an image that `keyvisor build` wrote (unpack it first where it is compressed)'
+
+function notAnImage(path: string, why: string, hint = NAME_AN_IMAGE, cause?: unknown): KeyvisorError {
+  return new KeyvisorError('not-an-image', `${path} is not a disk image: it ${why}`, { hint, cause })
 }
 
 function mbrNotes({ value, error }: Attempt<Mbr>): string[] {
@@ -172,9 +184,11 @@ function describe(gpt: Gpt | undefined): string {
   return JSON.stringify({ diskGuid, firstUsable, lastUsable, partitions })
 }
 
-function sizeNotes(size: Bytes, { header }: Gpt): string[] {
+function sizeNotes({ size, allocated }: Medium, { header }: Gpt): string[] {
   const end = Math.max(header.myLba, header.alternateLba) + 1
   if (size === end * SECTOR) return []
+  if (allocated === null && size > end * SECTOR)
+    return ["the GPT ends before the disk does: the stick's first start moves it to the end"]
   return [`the GPT ends at ${end} sectors, the file at ${size} bytes: it was made for a disk of another size`]
 }
 

@@ -1,4 +1,4 @@
-import { copyFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -8,7 +8,7 @@ import { MiB } from '../../src/base/units.js'
 import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { inspectImage, MANIFEST_ON_ESP } from '../../src/media/inspect.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
+import { needTools, seeded, seedOfRun, skipAloud } from '../tools.js'
 import { assemble, makePayloads, run, TOOLS, UUID } from './images.js'
 
 t.test('an image', async (t) => {
@@ -32,7 +32,7 @@ t.test('an image', async (t) => {
     t.same(found.notes, [])
     t.same(found.layout, layout, 'the layout is read back, and the smallest stick is what the manifest says')
     t.equal(found.size, layout.sectors * 512)
-    t.ok(found.allocated > 0 && found.allocated < found.size / 4, 'holes take nothing')
+    t.ok(found.allocated && found.allocated < found.size / 4, 'holes take nothing')
     t.match(found.manifest, { name: 'demo' })
     t.match(
       found.partitions.map(({ content, verity }) => ({ content, verity })),
@@ -47,6 +47,23 @@ t.test('an image', async (t) => {
         { content: { kind: 'ext4', uuid: UUID, bytes: 4 * MiB }, verity: { dataBlocks: 1024 } },
       ],
     )
+  })
+
+  t.test('on a stick that is plugged in', async (t) => {
+    if (process.getuid?.() !== 0 || !existsSync('/dev/loop-control'))
+      return skipAloud(t, 'only root, where the kernel has loop devices, can make a file a disk')
+    const stick = join(folder, 'stick.raw')
+    copyFileSync(image, stick)
+    truncateSync(stick, 256 * MiB)
+    const { stdout } = await run('losetup', '--find', '--show', '--read-only', stick)
+    const device = stdout.trim()
+    t.teardown(() => run('losetup', '--detach', device))
+    const found = await inspectImage(device, systemTools, true)
+    t.match(found, { size: 256 * MiB, allocated: null, manifest: { name: 'demo' } })
+    t.same(found.layout, layout)
+    t.match(found.notes, [/^the GPT ends before the disk does/])
+    t.equal(found.notes.length, 1)
+    await t.rejects(inspectImage(device, systemTools), { code: 'not-an-image' }, 'where an image is wanted')
   })
 
   t.test('damage to the GPT', async (t) => {
