@@ -2,7 +2,16 @@
  * Builders that differ from this one in what must not show in an image: each difference with the words that a test
  * prints for it, so that it says what it varied.
  */
-import { chownSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, statfsSync } from 'node:fs'
+import {
+  chownSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
 import { systemTools, which } from '../../src/base/tool.js'
@@ -95,31 +104,33 @@ export async function otherDebian(root: string, folder: string): Promise<Elsewhe
   return difference(`builder's system, Debian ${release}`, prefix)
 }
 
-export interface User {
-  uid: number
-  gid: number
-}
+/** The user's and the group's id; no system gives it to anybody (Debian Policy, 9.2.2). */
+export const OTHER_USER = 64_999
 
-/** A user of this machine who has subordinate ids (subuid(5)) and can read this package. */
-export async function ordinaryUser(): Promise<User | undefined> {
-  if (!isRoot || !existsSync('/etc/subuid')) return undefined
-  for (const line of readFileSync('/etc/subuid', 'utf8').split('\n')) {
-    const name = line.split(':')[0] as string
-    if (name === '') continue
-    const found = await systemTools.run({ tool: 'getent', args: ['passwd', name] }).catch(() => undefined)
-    const [uid, gid] = found?.stdout.split(':').slice(2).map(Number) ?? []
-    if (!uid || !gid) continue
-    const args = [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', 'cat', packageFile('package.json')]
-    if (await systemTools.run({ tool: 'setpriv', args }).catch(() => undefined)) return { uid, gid }
-  }
-  return undefined
-}
+/** Subordinate ids, as useradd(8) gives: so many, from an id on. */
+const SUBORDINATE = { from: 1_000_000, count: 65_536 }
 
-/** The user's home is closed to others. */
-export function asUser({ uid, gid }: User, home: string): Elsewhere {
+/**
+ * A user whom this machine does not have, with subordinate ids (subuid(5)), and with a home that is closed to others;
+ * undefined where that cannot be.
+ *
+ * @param folder gets what names the user, and is readable for all
+ */
+export async function otherUser(folder: string, home: string): Promise<Elsewhere | undefined> {
+  if (!isRoot || !existsSync('/etc/subuid') || !existsSync('/etc/subgid')) return undefined
+  const id = String(OTHER_USER)
+  const reading = [`--reuid=${id}`, `--regid=${id}`, '--clear-groups', 'cat', packageFile('package.json')]
+  if (!(await systemTools.run({ tool: 'setpriv', args: reading }).catch(() => undefined))) return undefined
+  const name = 'keyvisor-elsewhere'
+  mkdirSync(folder, { mode: 0o755 })
+  const people = readFileSync('/etc/passwd', 'utf8')
+  writeFileSync(join(folder, 'passwd'), `${people}${name}:x:${id}:${id}::${home}:/bin/sh\n`)
+  for (const file of ['subuid', 'subgid'])
+    writeFileSync(join(folder, file), `${name}:${SUBORDINATE.from}:${SUBORDINATE.count}\n`)
   mkdirSync(home, { mode: 0o700 })
-  chownSync(home, uid, gid)
-  const prefix = ['setpriv', `--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--']
+  chownSync(home, OTHER_USER, OTHER_USER)
+  const script = packageFile('test/long/other-user.sh')
+  const prefix = ['env', `FOLDER=${folder}`, `USER_ID=${id}`, 'unshare', '--mount', 'sh', '-eu', script]
   return difference('user, rootless', prefix, { HOME: home })
 }
 
@@ -133,8 +144,8 @@ export function memoryFolder(): string | undefined {
   return type === TMPFS_MAGIC && bavail * bsize >= TMPFS_NEED ? '/dev/shm' : undefined
 }
 
-/** Puts the packages of a lock into a new store, by links where that can be; for `owner`, by copies. */
-export async function packagesFrom(lock: Lock, from: string, to: string, owner?: User): Promise<void> {
+/** Puts the packages of a lock into a new store, by links where that can be; for the user `owner`, by copies. */
+export async function packagesFrom(lock: Lock, from: string, to: string, owner?: number): Promise<void> {
   const [source, target] = [await Store.open(from), await Store.open(to)]
   for (const { sha256, size } of Object.values(lock.packages)) {
     // A set that only another profile or the lab needs may not be there.
@@ -144,7 +155,7 @@ export async function packagesFrom(lock: Lock, from: string, to: string, owner?:
     if (owner) copyFileSync(source.objectPath(sha256), path)
     else linkOrCopy(source.objectPath(sha256), path)
   }
-  if (owner) await systemTools.run({ tool: 'chown', args: ['-R', `${owner.uid}:${owner.gid}`, to] })
+  if (owner) await systemTools.run({ tool: 'chown', args: ['-R', `${owner}:${owner}`, to] })
 }
 
 function linkOrCopy(source: string, target: string): void {

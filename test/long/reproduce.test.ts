@@ -15,15 +15,14 @@ import type { Lock } from '../../src/plan/types.js'
 import { needTools, skipAloud } from '../tools.js'
 import { startBuild } from './builder.js'
 import {
-  asUser,
   type Elsewhere,
   memoryFolder,
   ONE_CORE,
   OTHER_HABITS,
   OTHER_HOST_NAME,
-  ordinaryUser,
   otherClock,
   otherDebian,
+  otherUser,
   otherYear,
   packagesFrom,
   together,
@@ -97,10 +96,10 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) {
   })
 
   await t.test('as an ordinary user, whose home is closed to others', async (t) => {
-    const user = await ordinaryUser()
-    if (!user) return skipAloud(t, 'this is not root, or no user with subordinate ids can read this folder')
     const home = join(folder, 'home')
-    await build(t, { out: join(home, 'out'), store: join(home, 'store') }, asUser(user, home))
+    const user = await otherUser(join(folder, 'user'), home)
+    if (!user) return skipAloud(t, 'only root, in a folder that others can read, can become another user')
+    await build(t, { out: join(home, 'out'), store: join(home, 'store') }, user)
   })
 
   await t.test('at another time', async (t) => {

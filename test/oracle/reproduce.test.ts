@@ -12,14 +12,14 @@ import { packageFile } from '../../src/debian/namespace.js'
 import type { Lock } from '../../src/plan/types.js'
 import { startBuild } from '../long/builder.js'
 import {
-  asUser,
   memoryFolder,
   NO_NETWORK,
   ONE_CORE,
   OTHER_HABITS,
   OTHER_HOST_NAME,
-  ordinaryUser,
+  OTHER_USER,
   otherClock,
+  otherUser,
   otherYear,
   packagesFrom,
   together,
@@ -36,16 +36,16 @@ t.test('the same bytes elsewhere', async (t) => {
   const folder = mkdtempSync(join(memoryFolder() ?? tmpdir(), 'keyvisor-elsewhere-'))
   t.teardown(() => rmSync(folder, { recursive: true, force: true }))
   chmodSync(folder, 0o755)
-  const user = await ordinaryUser()
   const clock = await otherClock(join(folder, 'clock'))
-  if (!user)
-    skipAloud(t, 'only root can become another user, who has subordinate ids and can read this folder')
-  if (!clock) skipAloud(t, 'only root, with gcc, can build at another time')
   const home = join(folder, 'a home')
-  const who = user ? asUser(user, home) : undefined
-  if (!who) mkdirSync(home)
+  const who = await otherUser(join(folder, 'user'), home)
+  if (!who) {
+    skipAloud(t, 'only root, in a folder that others can read, can become another user')
+    mkdirSync(home)
+  }
+  if (!clock) skipAloud(t, 'only root, with gcc, can build at another time')
   const lock = JSON.parse(readFileSync(lockFile, 'utf8')) as Lock
-  await packagesFrom(lock, storeFolder(), join(home, 'store'), user)
+  await packagesFrom(lock, storeFolder(), join(home, 'store'), who && OTHER_USER)
 
   const { varied, options } = together(NO_NETWORK, OTHER_HOST_NAME, clock, ONE_CORE, who, OTHER_HABITS)
   const args = [packageFile('profiles/minimal.yaml'), '--lock', lockFile, '--out', join(home, 'out')]
