@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import t from 'tap'
 import { Interrupted, type KeyvisorError } from '../../src/base/errors.js'
-import { lastWords, systemTools, type ToolCall, treeTools, which } from '../../src/base/tool.js'
-import { storeFolder } from '../../src/build/store.js'
+import { silent } from '../../src/base/progress.js'
+import { lastWords, systemTools, type ToolCall, which } from '../../src/base/tool.js'
+import { Store, storeFolder } from '../../src/build/store.js'
+import { usesSystemTools } from '../../src/build/tools.js'
+import { openCheckTools } from '../../src/lab/tree.js'
 import { needTools, skipAloud } from '../tools.js'
 
 const sh = (script: string, rest: Partial<ToolCall> = {}) =>
@@ -185,18 +188,11 @@ t.test('which finds programs of the machine alone', async (t) => {
 
 // ------------------------------------------------------------------------------------ tools from a tree
 
-/** A tree that a build left in the store. */
-function someTree(): string | undefined {
-  const trees = join(storeFolder(), 'trees')
-  const names = existsSync(trees) ? readdirSync(trees) : []
-  return names.map((name) => join(trees, name)).find((path) => existsSync(join(path, 'usr/bin/sh')))
-}
-
-t.test('a tool from a tree', async (t) => {
-  if (!needTools(t, 'bwrap')) return
-  const tree = someTree()
-  if (!tree) return skipAloud(t, 'the store has no tools tree yet: build something first')
-  const tools = treeTools(tree)
+t.test('a tool from a tree', { timeout: 600_000 }, async (t) => {
+  if (!needTools(t, 'bwrap', 'mmdebstrap')) return
+  if (usesSystemTools()) return skipAloud(t, 'KEYVISOR_TOOLS=system has no trees')
+  // The smallest in which a shell runs; fetched and unpacked on first use.
+  const tools = await openCheckTools({ store: await Store.open(storeFolder()), progress: silent })
   const inside = (script: string, rest: Partial<ToolCall> = {}) =>
     tools.run({ tool: 'sh', args: ['-c', script], ...rest })
   const folder = t.testdir({ read: { file: 'text' }, write: {}, hidden: {} })
