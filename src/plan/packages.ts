@@ -47,7 +47,10 @@ export const CHECK_PACKAGES: PackageRequest = {
   packages: sortedSet([...SHELL, 'e2fsprogs', 'qemu-utils']),
 }
 
-/** The least with which a Debian guest starts, has network and a console. zstd packs its initrd. */
+/**
+ * The least with which a Debian guest starts, has network and a console. zstd packs its initrd. apt is named, since
+ * mmdebstrap's own variant with apt gives other bytes from version to version.
+ */
 const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
   ...['initramfs-tools', 'zstd', 'apt'],

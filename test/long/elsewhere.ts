@@ -104,8 +104,8 @@ export async function otherDebian(root: string, folder: string): Promise<Elsewhe
   return difference(`builder's system, Debian ${release}`, prefix)
 }
 
-/** The user's and the group's id; no system gives it to anybody (Debian Policy, 9.2.2). */
-export const OTHER_USER = 64_999
+/** The user's and the group's id: of those that are reserved (Debian Policy, 9.2.2). */
+export const OTHER_USER = 65_000
 
 /** Subordinate ids, as useradd(8) gives: so many, from an id on. */
 const SUBORDINATE = { from: 1_000_000, count: 65_536 }
