@@ -2,9 +2,10 @@
  * Runs tests and counts them: `node scripts/test.js [NAME...]`, where NAME is a suite below, or a path below test/.
  * Without a name: everything but the long tests.
  *
- * The last line is `N passed, N failed`, over all runs; the exit code is not 0 when anything failed.
+ * Says how long each suite took. The last line is `N passed, N failed`, over all runs; the exit code is not 0 when anything
+ * failed.
  */
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -13,13 +14,13 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-/** Each is one run of tap. Builds and boots need the whole machine, so those run one after the other. */
+/** Builds and boots need the whole machine, so those run one after the other. `seconds`: the most that a file may take. */
 const SUITES = {
-  unit: { without: ['test/oracle/', 'test/boot/', 'test/long/'], options: ['--jobs=2'] },
-  oracle: { below: 'test/oracle/', options: ['--jobs=1', '--timeout=1800'] },
-  boot: { below: 'test/boot/', options: ['--jobs=1', '--timeout=3600'] },
+  unit: { without: ['test/oracle/', 'test/boot/', 'test/long/'], jobs: 2, seconds: 300 },
+  oracle: { below: 'test/oracle/', jobs: 1, seconds: 1800 },
+  boot: { below: 'test/boot/', jobs: 1, seconds: 3600 },
 }
-const LONG = { options: ['--jobs=1', '--timeout=7200'] }
+const LONG = { jobs: 1, seconds: 7200 }
 
 const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.test.ts'))
@@ -34,6 +35,15 @@ function filesOf({ below = 'test/', without = [] }) {
   return all.filter((path) => path.startsWith(below) && !without.some((other) => path.startsWith(other)))
 }
 
+/** Once for all files: in each process it would take longer than most tests. Types are checked by `npm run typecheck`. */
+function compile() {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json', '--noCheck'], {
+    cwd: root,
+    stdio: 'inherit',
+  })
+}
+
 /** tap's last word: `# { total: 69, pass: 68, fail: 1, skip: 2 }`. Undefined for every other line. */
 function count(line) {
   const summary = /^# \{ (total: .*) \}$/.exec(line)?.[1]
@@ -44,42 +54,78 @@ function count(line) {
   return { pass: numbers.pass ?? 0, fail: numbers.fail ?? 0, skip: numbers.skip ?? 0 }
 }
 
-/** Of tap's whole stream, what a person reads: a line for each file, and everything about what failed. */
+/** Of a file's stream, what a person reads: everything about what failed. */
 function worthShowing() {
   let failing = false
   return (line) => {
     if (/^\s*not ok /.test(line)) failing = true
-    else if (/^\s*(ok |# Subtest|1\.\.)/.test(line)) failing = false
-    return failing || /^(ok|Bail out)/.test(line)
+    else if (/^\s*(ok |# |1\.\.)/.test(line)) failing = false
+    return failing || /^Bail out/.test(line)
   }
 }
 
-/** Runs one suite with its progress on the screen; the answer is what tap counted. */
+/** Runs one file in a process of its own, which is ended when it takes too long; the answer is what tap counted. */
+async function runFile(file, seconds) {
+  const started = Date.now()
+  const test = spawn(
+    process.execPath,
+    ['--import', join(root, 'scripts/test-modules.js'), '--enable-source-maps', file],
+    {
+      cwd: root,
+      env: { ...process.env, TAP_TIMEOUT: String(seconds) },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
+  const timer = setTimeout(() => test.kill('SIGKILL'), (seconds + 30) * 1000)
+  const [show, shown] = [worthShowing(), []]
+  let counted
+  const ended = once(test, 'exit')
+  for await (const line of createInterface({ input: test.stdout })) {
+    counted = count(line) ?? counted
+    if (show(line)) shown.push(`    ${line}`)
+  }
+  const [status, signal] = await ended
+  clearTimeout(timer)
+  counted ??= { pass: 0, fail: 0, skip: 0 }
+  // A file that ended early, or said nothing, has failed, whatever its assertions said.
+  if ((status !== 0 || counted.pass + counted.skip === 0) && counted.fail === 0) counted.fail = 1
+  const took = `${((Date.now() - started) / 1000).toFixed(1)} s`
+  const how = status === 0 ? '' : ` (${signal ?? `exit code ${status}`})`
+  console.log([`${counted.fail > 0 ? 'not ok' : 'ok'} - ${file} # ${took}${how}`, ...shown].join('\n'))
+  return counted
+}
+
+/** Runs one suite; the answer is what tap counted in all its files. */
 async function run(name) {
-  const files = filesOf(suite(name))
+  const { jobs, seconds, ...chosen } = suite(name)
+  const files = filesOf(chosen)
   if (files.length === 0) throw new Error(`there are no tests in ${name}`)
   console.log(`== ${name}: ${files.length} files`)
-  const args = ['--reporter=tap', ...suite(name).options, ...files]
-  const tap = spawn(join(root, 'node_modules/.bin/tap'), args, {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const show = worthShowing()
-  let counted
-  for await (const line of createInterface({ input: tap.stdout })) {
-    counted = count(line) ?? counted
-    if (show(line)) console.log(line)
+  const started = Date.now()
+  const counts = []
+  const worker = async () => {
+    for (let file = files.shift(); file; file = files.shift()) counts.push(await runFile(file, seconds))
   }
-  const status = tap.exitCode ?? (await once(tap, 'close'))[0]
-  counted ??= { pass: 0, fail: 1, skip: 0 }
-  // A file that ended early fails the run, whatever its assertions said.
-  return status !== 0 && counted.fail === 0 ? { ...counted, fail: 1 } : counted
+  await Promise.all(Array.from({ length: jobs }, worker))
+  const counted = sum(counts)
+  console.log(`== ${name}: ${inWords(counted)}, in ${Math.round((Date.now() - started) / 1000)} s`)
+  return counted
+}
+
+function sum(counts) {
+  const total = (key) => counts.reduce((so, counted) => so + counted[key], 0)
+  return { pass: total('pass'), fail: total('fail'), skip: total('skip') }
+}
+
+function inWords({ pass, fail, skip }) {
+  return `${pass} passed, ${fail} failed${skip > 0 ? `, ${skip} skipped` : ''}`
 }
 
 const names = process.argv.slice(2)
+compile()
 const counts = []
 for (const name of names.length > 0 ? names : Object.keys(SUITES)) counts.push(await run(name))
-const sum = (key) => counts.reduce((total, counted) => total + counted[key], 0)
-if (sum('skip') > 0) console.log(`${sum('skip')} skipped, as named above`)
-console.log(`${sum('pass')} passed, ${sum('fail')} failed`)
-process.exitCode = sum('fail') > 0 || sum('pass') === 0 ? 1 : 0
+const { pass, fail, skip } = sum(counts)
+if (skip > 0) console.log(`${skip} skipped, as named above`)
+console.log(`${pass} passed, ${fail} failed`)
+process.exitCode = fail > 0 || pass === 0 ? 1 : 0
