@@ -30,7 +30,8 @@ export async function onDisk<T>(doing: string, work: () => Promise<T>): Promise<
 export function diskError(error: unknown, doing: string): KeyvisorError | undefined {
   if (!(error instanceof Error)) return undefined
   const { message } = error
-  const isTool = error instanceof KeyvisorError && error.code === 'tool-failed'
+  // Not of one that never started: the kernel says ENOSPC of namespaces, and bubblewrap EROFS of its own mounts.
+  const isTool = error instanceof KeyvisorError && ['tool-failed', 'tool-killed'].includes(error.code)
   const errno = (error as NodeJS.ErrnoException).code ?? ''
   const found = FAILURES.find(({ said, ...failure }) =>
     isTool ? said.test(message) : failure.errno.includes(errno),

@@ -9,19 +9,25 @@
  * end them (prctl(2), PR_SET_PDEATHSIG).
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { existsSync, readdirSync, readlinkSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import { pipeline, Readable, type Writable } from 'node:stream'
-import { Interrupted, KeyvisorError } from './errors.js'
+import { Interrupted, type KeyvisorError } from './errors.js'
+import { type Bind, namespaceRefused, refusesNamespace, sandboxArguments } from './sandbox.js'
+import {
+  type Called,
+  failed,
+  hung,
+  killed,
+  missing,
+  missingInTree,
+  notStarted,
+  unstarted,
+} from './tool-errors.js'
 
-/** A host path that a tool may see, at the same place. */
-export interface Bind {
-  path: string
-  write?: boolean
-  /** A device node, such as `/dev/kvm`. */
-  device?: boolean
-}
+export type { Bind } from './sandbox.js'
 
 export interface ToolCall {
   /** Name of the program, such as `mksquashfs`. */
@@ -54,7 +60,7 @@ export interface ToolResult {
 export interface ToolRunner {
   /** The argv that would run this call inside a script of ours that is root already, in a namespace or for real. */
   argv(call: ToolCall): string[]
-  /** Runs to the end. Throws KeyvisorError `tool-missing`, `tool-failed`, `tool-timeout`, or Interrupted. */
+  /** Runs to the end. Throws ToolError, KeyvisorError `namespace-refused` and `cannot-bind`, or Interrupted. */
   run(call: ToolCall): Promise<ToolResult>
 }
 
@@ -68,9 +74,6 @@ const ENVIRONMENT = {
 
 /** Output kept of a tool: enough for any answer that we parse, not for a runaway. */
 const KEPT_OUTPUT = 64 << 20
-
-/** Lines of stderr that an error shows. */
-const SHOWN_LINES = 12
 
 /** The machine's own tools. */
 export const systemTools: ToolRunner = {
@@ -86,45 +89,25 @@ export const systemTools: ToolRunner = {
 export function treeTools(tree: string): ToolRunner {
   return {
     argv: (call) => bubblewrap(tree, call, true),
-    run: (call) => start(bubblewrap(tree, call, process.getuid?.() === 0), call),
+    // As a rejection, also what the sandbox refuses before anything runs.
+    run: async (call) => {
+      const argv = bubblewrap(tree, call, process.getuid?.() === 0)
+      argv.splice(1, 0, '--json-status-fd', `${STATUS_FD}`)
+      return start(argv, call, tree)
+    },
   }
 }
 
-/**
- * The bubblewrap argv (bwrap(1)). The root is an empty tmpfs into which the tree's top level is bound, so that
- * binds can be made at any path. As root no user namespace is made: `--unshare-user` maps uid 0 alone, and
- * files of other owners could not be read.
- */
+/** Where bubblewrap tells the exit code of what it started: nothing, where it never came to that. */
+const STATUS_FD = 3
+
 function bubblewrap(tree: string, call: ToolCall, root: boolean): string[] {
-  const argv = ['bwrap', '--die-with-parent', '--unshare-ipc', '--unshare-pid', '--unshare-uts']
-  if (!call.network) argv.push('--unshare-net')
-  if (!root) argv.push('--unshare-user', '--uid', '0', '--gid', '0')
-  argv.push(...treeBinds(tree), '--dev', '/dev', '--proc', '/proc', '--tmpfs', '/tmp')
-  if (call.network) argv.push('--ro-bind-try', '/etc/resolv.conf', '/etc/resolv.conf')
-  for (const bind of orderedBinds(call.binds ?? [])) {
-    argv.push(bind.device ? '--dev-bind' : bind.write ? '--bind' : '--ro-bind', bind.path, bind.path)
-  }
-  argv.push('--clearenv')
+  const { binds = [], network = false } = call
+  const argv = ['bwrap', ...sandboxArguments({ tree, binds, network, root }), '--clearenv']
   for (const [name, value] of Object.entries({ ...ENVIRONMENT, ...call.env }))
     argv.push('--setenv', name, value)
   if (call.cwd) argv.push('--chdir', call.cwd)
   return [...argv, '--', call.tool, ...call.args]
-}
-
-/** Parents first, and of one path the writable last: what is read must not cover what is written. */
-function orderedBinds(binds: readonly Bind[]): Bind[] {
-  return [...binds].sort(
-    (a, b) => a.path.length - b.path.length || Number(a.write ?? 0) - Number(b.write ?? 0),
-  )
-}
-
-/** Only what programs are made of: a tree's empty /root or /var would stand in the way of binds below them. */
-function treeBinds(tree: string): string[] {
-  const links = readdirSync(tree, { withFileTypes: true }).filter((entry) => entry.isSymbolicLink())
-  return [
-    ...links.flatMap(({ name }) => ['--symlink', readlinkSync(join(tree, name)), `/${name}`]),
-    ...['--ro-bind', join(tree, 'usr'), '/usr', '--ro-bind', join(tree, 'etc'), '/etc'],
-  ]
 }
 
 /** Finds a program, given by path or else on the machine's own PATH; undefined when there is none. */
@@ -135,17 +118,12 @@ export function which(tool: string): string | undefined {
     .find((path) => existsSync(path))
 }
 
-/** A process under way, and how to end it with all its children. */
-function start(argv: string[], call: ToolCall): Promise<ToolResult> {
+/** A process under way, and how to end it with all its children. `tree` where it is bubblewrap. */
+function start(argv: string[], call: ToolCall, tree?: string): Promise<ToolResult> {
   if (call.signal?.aborted) return Promise.reject(new Interrupted())
   return new Promise((resolve, reject) => {
     const [program, ...args] = argv as [string, ...string[]]
-    const child = spawn(program, args, {
-      detached: true,
-      cwd: call.cwd,
-      env: { ...ENVIRONMENT, ...call.env },
-      stdio: ['pipe', call.output?.fd ?? 'pipe', 'pipe'],
-    })
+    const child = spawned(program, args, call, tree !== undefined)
     let outcome: 'running' | 'aborted' | 'timeout' = 'running'
     const end = (why: 'aborted' | 'timeout') => {
       outcome = why
@@ -156,22 +134,65 @@ function start(argv: string[], call: ToolCall): Promise<ToolResult> {
     const timer = call.timeout ? setTimeout(() => end('timeout'), call.timeout * 1000) : undefined
     const stdout = child.stdout ? collect(child.stdout, call.onLine) : () => ''
     const stderr = collect(child.stderr as Readable, call.onLine)
+    const told = tree ? collect(child.stdio[STATUS_FD] as Readable, undefined) : () => ''
     const settle = (result: () => void) => {
       clearTimeout(timer)
       call.signal?.removeEventListener('abort', onAbort)
       result()
     }
     feed(child, call.input)
-    child.on('error', (error: NodeJS.ErrnoException) => settle(() => reject(unstarted(program, error))))
+    child.on('error', (error: NodeJS.ErrnoException) =>
+      settle(() => reject(error.code === 'ENOENT' ? missing(program) : unstarted(program, error))),
+    )
     child.on('close', (code, signal) =>
       settle(() => {
+        const called = { tool: call.tool, args: call.args, argv }
+        const said = stderr()
         if (outcome === 'aborted') reject(new Interrupted())
-        else if (outcome === 'timeout') reject(hung(argv, call, stderr()))
-        else if (code === 0) resolve({ stdout: stdout(), stderr: stderr() })
-        else reject(failed(argv, call, code ?? signal, stderr() || stdout()))
+        else if (outcome === 'timeout') reject(hung(called, call.timeout as number, said))
+        else if (code === 0) resolve({ stdout: stdout(), stderr: said })
+        else if (code === null) reject(killed(called, `${signal}`, said))
+        else reject(ending(called, code, said || stdout(), tree ? { tree, told: told() } : undefined))
       }),
     )
   })
+}
+
+/** Throws ToolError for what node does not tell by an event, such as E2BIG. */
+function spawned(program: string, args: string[], call: ToolCall, tellsStatus: boolean): ChildProcess {
+  try {
+    return spawn(program, args, {
+      detached: true,
+      // Our own may be gone: somebody removed it.
+      cwd: call.cwd ?? '/',
+      env: { ...ENVIRONMENT, ...call.env },
+      stdio: ['pipe', call.output?.fd ?? 'pipe', 'pipe', ...(tellsStatus ? ['pipe' as const] : [])],
+    })
+  } catch (error) {
+    throw unstarted(program, error as NodeJS.ErrnoException)
+  }
+}
+
+/** What an exit code other than 0 means: the tool's own answer, or that what should have started it could not. */
+function ending(
+  called: Called,
+  code: number,
+  output: string,
+  sandbox: { tree: string; told: string } | undefined,
+): KeyvisorError {
+  if (!sandbox) return /^setpriv: /.test(output) ? notStarted(called, output) : failed(called, code, output)
+  if (sandbox.told.includes('"exit-code"')) {
+    const signal = signalOf(code)
+    return signal ? killed(called, signal, output) : failed(called, code, output)
+  }
+  if (/^bwrap: execvp .*: No such file/m.test(output)) return missingInTree(called.tool, sandbox.tree)
+  const cause = notStarted(called, output)
+  return refusesNamespace(output) ? namespaceRefused(cause) : cause
+}
+
+/** bubblewrap tells of a signal as a shell does: 128 and its number. */
+function signalOf(code: number): string | undefined {
+  return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0]
 }
 
 /** A tool that ends early closes its stdin: that shows in its exit code, not here. */
@@ -210,87 +231,4 @@ function collect(stream: NodeJS.ReadableStream, onLine: ((line: string) => void)
     if (rest && onLine) onLine(rest)
   })
   return () => chunks.join('')
-}
-
-function unstarted(program: string, cause: NodeJS.ErrnoException): KeyvisorError {
-  if (cause.code === 'ENOENT') return missing(program)
-  return new KeyvisorError('tool-failed', `${program} cannot be started: ${cause.message}`, { cause })
-}
-
-function missing(program: string): KeyvisorError {
-  return new KeyvisorError('tool-missing', `${program} is not on this machine`, {
-    hint: `install it: apt-get install ${PACKAGES[program] ?? program}`,
-  })
-}
-
-/** The Debian package of each program that we start outside a tools tree, where the names differ. */
-const PACKAGES: Record<string, string> = {
-  bwrap: 'bubblewrap',
-  unshare: 'util-linux',
-  setpriv: 'util-linux',
-  'dpkg-deb': 'dpkg',
-  'apt-get': 'apt',
-  'apt-cache': 'apt',
-  'apt-config': 'apt',
-  '/usr/lib/apt/apt-helper': 'apt',
-  sgdisk: 'gdisk',
-  sfdisk: 'fdisk',
-  unsquashfs: 'squashfs-tools',
-  'mkfs.vfat': 'dosfstools',
-  mtype: 'mtools',
-  ssh: 'openssh-client',
-  'ssh-keygen': 'openssh-client',
-  'ssh-keyscan': 'openssh-client',
-  mdel: 'mtools',
-  mksquashfs: 'squashfs-tools',
-  mke2fs: 'e2fsprogs',
-  mformat: 'mtools',
-  mcopy: 'mtools',
-  mmd: 'mtools',
-  'grub-mkimage': 'grub-common',
-  veritysetup: 'cryptsetup-bin',
-  'qemu-img': 'qemu-utils',
-  'qemu-system-x86_64': 'qemu-system-x86',
-  xz: 'xz-utils',
-}
-
-function failed(
-  argv: string[],
-  call: ToolCall,
-  status: number | string | null,
-  output: string,
-): KeyvisorError {
-  const reason = typeof status === 'number' ? `exit code ${status}` : `ended by ${status}`
-  const hint = typeof status === 'number' ? WORDLESS : KILLED
-  return new KeyvisorError('tool-failed', `${call.tool} failed (${reason})\n${shown(argv, call, output)}`, {
-    hint,
-  })
-}
-
-const WORDLESS =
-  "its own words say why; where they do not, a failing disk is in the kernel's log (dmesg). Then try again"
-const KILLED = "where memory ran out, the kernel's log (dmesg) says so. Then try again"
-
-/** The end of what a tool said that failed or hung, line by line: of an error that a {@link ToolRunner} gave. */
-export function lastWords({ message }: Pick<Error, 'message'>): string[] {
-  return message.split('\n').flatMap((line) => /^ {2}\| (.*)/.exec(line)?.[1] ?? [])
-}
-
-/** Lines: what went wrong stands in the last, or the one before. */
-const LAST_WORDS = 3
-
-/** Such an error in one line: the reason and the tool's last words. Its arguments would hide them. */
-export function inOneLine(error: Pick<Error, 'message'>): string {
-  return [error.message.split('\n')[0], ...lastWords(error).slice(-LAST_WORDS)].join('; ')
-}
-
-function hung(argv: string[], call: ToolCall, output: string): KeyvisorError {
-  const message = `${call.tool} did not end within ${call.timeout} s\n${shown(argv, call, output)}`
-  return new KeyvisorError('tool-timeout', message)
-}
-
-function shown(argv: string[], call: ToolCall, output: string): string {
-  const tail = output.trimEnd().split('\n').slice(-SHOWN_LINES)
-  const command = argv.length > 60 ? [call.tool, ...call.args] : argv
-  return [`  command: ${command.join(' ').slice(0, 2000)}`, ...tail.map((line) => `  | ${line}`)].join('\n')
 }

@@ -9,6 +9,7 @@ import { stat } from 'node:fs/promises'
 import { freemem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { KeyvisorError } from '../base/errors.js'
+import { APPARMOR_PROFILE, namespaceRefused } from '../base/sandbox.js'
 import { systemTools, type ToolCall } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 
@@ -80,15 +81,7 @@ async function unshared(argv: string[], rest: Partial<ToolCall> = {}): Promise<v
   })
 }
 
-/** The AppArmor profile that lets bubblewrap and unshare make user namespaces where Ubuntu restricts them. */
-export const APPARMOR_PROFILE = `abi <abi/4.0>,
-include <tunables/global>
-profile keyvisor-unshare /usr/bin/unshare flags=(unconfined) {
-  userns,
-}
-profile keyvisor-bwrap /usr/bin/bwrap flags=(unconfined) {
-  userns,
-}`
+export { APPARMOR_PROFILE }
 
 /** What unshare's own words mean for the user; undefined when the script itself failed. */
 export function refusal(error: KeyvisorError): KeyvisorError | undefined {
@@ -106,10 +99,7 @@ export function refusal(error: KeyvisorError): KeyvisorError | undefined {
       error.message,
     )
   ) {
-    return new KeyvisorError('namespace-refused', 'this machine does not let users make namespaces', {
-      hint: `build as root, or save this as /etc/apparmor.d/keyvisor and run "apparmor_parser -r /etc/apparmor.d/keyvisor":\n${APPARMOR_PROFILE}`,
-      cause: error,
-    })
+    return namespaceRefused(error)
   }
   return undefined
 }

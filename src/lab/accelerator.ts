@@ -6,6 +6,7 @@ import { constants } from 'node:fs'
 import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
+import { ToolError } from '../base/tool-errors.js'
 import { MiB } from '../base/units.js'
 import type { Accelerator } from '../plan/types.js'
 
@@ -83,7 +84,7 @@ async function secondsOf(
   return runs ? (Date.now() - started) / 1000 : undefined
 }
 
-/** Runs the probe's guest with the CPU that the lab's PCs have. Throws Interrupted, and `tool-missing`. */
+/** Runs the probe's guest with the CPU that the lab's PCs have. Throws Interrupted, and ToolError where QEMU did not run. */
 export async function runsGuestCode(
   accelerator: Accelerator,
   tools: ToolRunner,
@@ -108,7 +109,17 @@ export async function runsGuestCode(
     const { stdout } = await tools.run({ ...call, binds: [{ path: disk, write: true }, ...device] })
     return stdout.includes(SIGN)
   } catch (error) {
-    if (['tool-failed', 'tool-timeout'].includes((error as { code: string }).code)) return false
+    if (isAnswer(error)) return false
     throw error
   }
+}
+
+/**
+ * QEMU says no, hangs or breaks down: so is KVM here. That it never started, was killed, or found no memory says
+ * nothing of KVM.
+ */
+function isAnswer(error: unknown): boolean {
+  if (!(error instanceof ToolError) || /Cannot allocate memory/.test(error.message)) return false
+  if (error.code === 'tool-killed') return error.signal !== 'SIGKILL'
+  return error.code === 'tool-failed' || error.code === 'tool-timeout'
 }

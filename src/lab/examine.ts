@@ -9,7 +9,8 @@ import { existsSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
-import { lastWords, type ToolRunner } from '../base/tool.js'
+import type { ToolRunner } from '../base/tool.js'
+import { exitStatus, lastWords } from '../base/tool-errors.js'
 import { type Bytes, SECTOR } from '../base/units.js'
 import type { StickManifest } from '../build/manifest.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
@@ -173,10 +174,9 @@ function runnerIn(folder: string, tools: ToolRunner): Run {
       const { stdout } = await tools.run({ tool, args, binds, timeout: 300 })
       return { code: 0, text: stdout }
     } catch (error) {
-      const { code, message } = error as KeyvisorError
-      const status = /\(exit code (\d+)\)/.exec(message ?? '')?.[1]
-      if (code !== 'tool-failed' || status === undefined) throw error
-      return { code: Number(status), text: `${tool} (${status}): ${lastWords({ message }).join('; ')}` }
+      const code = exitStatus(error)
+      if (code === undefined) throw error
+      return { code, text: `${tool} (${code}): ${lastWords(error as Error).join('; ')}` }
     }
   }
 }

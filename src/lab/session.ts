@@ -7,6 +7,7 @@ import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { KeyvisorError } from '../base/errors.js'
 import type { Bind, ToolRunner } from '../base/tool.js'
+import { ToolError } from '../base/tool-errors.js'
 import { decodeEvent, type ReportEvent } from '../plan/report.js'
 import { follow } from './follow.js'
 import { COLLECTOR_SOCKET, qemuArguments, type VirtualPc } from './machine.js'
@@ -135,7 +136,7 @@ function runQemu(
  * `tcg_handle_interrupt: assertion failed: (bql_locked())`.
  */
 function breakdown(error: KeyvisorError): KeyvisorError | undefined {
-  if (error.code !== 'tool-failed' || !/exit code 134|SIGABRT/.test(error.message)) return undefined
+  if (!(error instanceof ToolError) || error.signal !== 'SIGABRT') return undefined
   return new KeyvisorError(
     'qemu-broke',
     `QEMU broke down, which says nothing about the stick\n${error.message}`,

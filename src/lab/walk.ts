@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { limited } from '../base/parallel.js'
-import { inOneLine } from '../base/tool.js'
+import { inOneLine } from '../base/tool-errors.js'
 import type { StageRun } from '../build/stage.js'
 import { inspectionTools } from '../build/tools.js'
 import { removeScratch } from '../debian/namespace.js'
@@ -107,7 +107,7 @@ export async function visitAll(
   return { passed: runs.every(({ proof }) => proof.passed), runs }
 }
 
-const OF_ONE_PC = ['qemu-broke', 'qemu-silent', 'tool-failed', 'tool-timeout']
+const OF_ONE_PC = ['qemu-broke', 'qemu-silent', 'tool-failed', 'tool-killed', 'tool-timeout']
 
 /** The proof of a PC on which there was no boot. Throws what is not of that PC. */
 function unproven(

@@ -5,7 +5,8 @@ import { Readable } from 'node:stream'
 import t from 'tap'
 import { Interrupted, type KeyvisorError } from '../../src/base/errors.js'
 import { silent } from '../../src/base/progress.js'
-import { lastWords, systemTools, type ToolCall, which } from '../../src/base/tool.js'
+import { systemTools, type ToolCall, which } from '../../src/base/tool.js'
+import { lastWords } from '../../src/base/tool-errors.js'
 import { Store, storeFolder } from '../../src/build/store.js'
 import { usesSystemTools } from '../../src/build/tools.js'
 import { openCheckTools } from '../../src/lab/tree.js'
@@ -100,7 +101,8 @@ t.test('a tool that says nothing on stderr is quoted from stdout', async (t) => 
 
 t.test('a tool that a signal ended says which', async (t) => {
   t.match(await failure(sh('kill -SEGV $$')), {
-    ...{ code: 'tool-failed', message: /ended by SIGSEGV/, hint: /memory/ },
+    ...{ code: 'tool-killed', message: /ended by SIGSEGV/, hint: /memory/, signal: 'SIGSEGV' },
+    status: undefined,
   })
 })
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { KeyvisorError } from '../../src/base/errors.js'
-import type { ToolCall, ToolRunner } from '../../src/base/tool.js'
+import { systemTools, type ToolCall, type ToolRunner } from '../../src/base/tool.js'
+import { ToolError } from '../../src/base/tool-errors.js'
 import { fasterOne, runsGuestCode } from '../../src/lab/accelerator.js'
 import { labTools } from './lab.js'
 
@@ -22,12 +22,15 @@ t.test('a QEMU that ends well without the sign of its guest is not believed', as
 })
 
 t.test('one that aborts or hangs means no; a missing one is an error', async (t) => {
-  for (const code of ['tool-failed', 'tool-timeout']) {
-    const broken = qemu(() => Promise.reject(new KeyvisorError(code, 'x')))
-    t.equal(await runsGuestCode('kvm', broken, t.testdir()), false, code)
-  }
-  const missing = qemu(() => Promise.reject(new KeyvisorError('tool-missing', 'x')))
+  const ending = (script: string, timeout?: number) =>
+    qemu(() => systemTools.run({ tool: 'sh', args: ['-c', script], ...(timeout ? { timeout } : {}) }))
+  for (const broken of [ending('exit 1'), ending('kill -ABRT $$'), ending('sleep 9', 0.2)])
+    t.equal(await runsGuestCode('kvm', broken, t.testdir()), false)
+  const missing = qemu(() => systemTools.run({ tool: 'keyvisor-none', args: [] }))
   await t.rejects(runsGuestCode('kvm', missing, t.testdir()), { code: 'tool-missing' })
+  await t.rejects(runsGuestCode('kvm', ending('kill -KILL $$'), t.testdir()), { code: 'tool-killed' })
+  const full = ending('echo "cannot set up guest memory: Cannot allocate memory" >&2; exit 1')
+  await t.rejects(runsGuestCode('kvm', full, t.testdir()), { code: 'tool-failed' }, 'no memory is not no KVM')
 })
 
 t.test('KVM is asked of the device, within a time limit', async (t) => {
@@ -59,7 +62,7 @@ t.test('a KVM that is slower than emulation is emulated itself', async (t) => {
 t.test('a KVM that runs nothing is none', async (t) => {
   const hanging = qemu(({ args }) =>
     args.includes('kvm')
-      ? Promise.reject(new KeyvisorError('tool-timeout', 'x'))
+      ? Promise.reject(new ToolError('tool-timeout', 'x'))
       : Promise.resolve({ stdout: 'K', stderr: '' }),
   )
   t.equal(await fasterOne(hanging, t.testdir()), 'tcg')

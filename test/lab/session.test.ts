@@ -5,8 +5,8 @@ import { appendFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
-import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
-import type { ToolCall, ToolResult, ToolRunner } from '../../src/base/tool.js'
+import { Interrupted } from '../../src/base/errors.js'
+import { systemTools, type ToolCall, type ToolResult, type ToolRunner } from '../../src/base/tool.js'
 import { USUAL_BOARD, type VirtualPc } from '../../src/lab/machine.js'
 import { startSession } from '../../src/lab/session.js'
 import type { ReportEvent } from '../../src/plan/report.js'
@@ -106,13 +106,14 @@ t.test('one that does not switch itself off is killed at the deadline', async (t
 t.test('a QEMU that aborts is told from one that refuses its arguments', async (t) => {
   const folder = socketFolder(t)
   const watch = { onEvent() {}, onSerial() {} }
-  const failing = (message: string): ToolRunner => ({
+  const failing = (script: string): ToolRunner => ({
     argv: () => [],
-    run: () => Promise.reject(new KeyvisorError('tool-failed', message)),
+    run: () => systemTools.run({ tool: 'sh', args: ['-c', script] }),
   })
-  const start = (message: string) => startSession(pcIn(folder), folder, [], watch, failing(message))
-  await t.rejects(start('qemu failed (exit code 134)\n | assertion failed'), { code: 'qemu-broke' })
-  await t.rejects(start('qemu failed (exit code 1)\n | bad -smp'), { code: 'tool-failed' })
+  const start = (script: string) => startSession(pcIn(folder), folder, [], watch, failing(script))
+  await t.rejects(start('echo assertion failed >&2; kill -ABRT $$'), { code: 'qemu-broke' })
+  await t.rejects(start('echo bad -smp >&2; exit 1'), { code: 'tool-failed' })
+  await t.rejects(start('kill -KILL $$'), { code: 'tool-killed' })
 })
 
 t.test('one that starts and does not answer is ended, and said to be silent', async (t) => {
