@@ -14,9 +14,12 @@ import {
 } from 'node:fs'
 import { cpus } from 'node:os'
 import { dirname, join } from 'node:path'
+import { silent } from '../../src/base/progress.js'
 import { systemTools, which } from '../../src/base/tool.js'
 import { GiB } from '../../src/base/units.js'
-import { Store } from '../../src/build/store.js'
+import { archivesOf, lockedDebs } from '../../src/build/fetch.js'
+import { makeLock } from '../../src/build/lock.js'
+import { Store, storeFolder } from '../../src/build/store.js'
 import { packageFile } from '../../src/debian/namespace.js'
 import type { Lock } from '../../src/plan/types.js'
 import type { BuildOptions } from './builder.js'
@@ -83,25 +86,71 @@ export function yearsSeen(folder: string): number[] {
 
 export const otherYear = () => new Date(Date.now() + DAYS * 86_400_000).getFullYear()
 
-/** The builder's system that is tried besides this one: its own Node is new enough. */
-const OTHER_DEBIAN = { suite: 'trixie', id: 'debian', release: '13' }
+/** A system that builds are promised on. */
+export interface BuilderSystem {
+  title: string
+  suite: string
+  /** As os-release(5) has them. */
+  id: string
+  release: string
+}
+
+export const BUILDER_SYSTEMS: BuilderSystem[] = [
+  { title: 'Debian 12', suite: 'bookworm', id: 'debian', release: '12' },
+  { title: 'Debian 13', suite: 'trixie', id: 'debian', release: '13' },
+  { title: 'Ubuntu 24.04', suite: 'noble', id: 'ubuntu', release: '24.04' },
+]
+
+/** What a build needs there; libstdc++6 for this machine's Node, since not every system's own is new enough. */
+const BUILDER_PACKAGES = 'mount,mmdebstrap,bubblewrap,uidmap,debian-archive-keyring,libstdc++6'
+
+/** Whether this is that system. */
+export function isThisSystem({ id, release }: BuilderSystem): boolean {
+  const lines = readFileSync('/etc/os-release', 'utf8').split('\n')
+  const has = (key: string, value: string) =>
+    lines.includes(`${key}=${value}`) || lines.includes(`${key}="${value}"`)
+  return has('ID', id) && has('VERSION_ID', release)
+}
 
 /**
- * Another Debian, with its own mmdebstrap; undefined where that cannot be. It is made in `root`, from the network.
+ * Another system, with its own mmdebstrap, bubblewrap, apt and tar, and this Node; undefined where that cannot be. It is
+ * made in `root`, from the network.
  *
  * @param folder what the build may write to
  */
-export async function otherDebian(root: string, folder: string): Promise<Elsewhere | undefined> {
-  const { suite, id, release } = OTHER_DEBIAN
-  const here = readFileSync('/etc/os-release', 'utf8')
-  if (!isRoot || (here.includes(`\nID=${id}\n`) && here.includes(`VERSION_ID="${release}"`))) return undefined
-  const packages = ['nodejs', 'mount', 'mmdebstrap', 'bubblewrap', 'uidmap', 'debian-archive-keyring']
-  const args = ['--mode=root', '--variant=apt', '--format=directory', `--include=${packages}`, suite, root]
-  await systemTools.run({ tool: 'mmdebstrap', args, timeout: 600 })
-  const script = packageFile('test/long/other-debian.sh')
+export async function otherSystem(
+  system: BuilderSystem,
+  root: string,
+  folder: string,
+): Promise<Elsewhere | undefined> {
+  if (!isRoot || isThisSystem(system)) return undefined
+  const { suite, title } = system
+  const keyring = system.id === 'ubuntu' ? [`--keyring=${await ubuntuKeyring(`${root}.keyring`)}`] : []
+  const args = ['--mode=root', '--variant=apt', '--format=directory', `--include=${BUILDER_PACKAGES}`]
+  const components = system.id === 'ubuntu' ? ['--components=main,universe'] : []
+  await systemTools.run({
+    tool: 'mmdebstrap',
+    args: [...args, ...keyring, ...components, suite, root],
+    timeout: 900,
+  })
+  mkdirSync(join(root, 'usr/local/bin'), { recursive: true })
+  copyFileSync(process.execPath, join(root, 'usr/local/bin/node'))
+  const script = packageFile('test/long/other-system.sh')
   const places = [`ROOT=${root}`, `FOLDER=${folder}`, `PACKAGE=${packageFile('.')}`]
   const prefix = ['env', ...places, 'unshare', '--mount', '--pid', '--fork', 'sh', '-eu', script]
-  return difference(`builder's system, Debian ${release}`, prefix)
+  return difference(`builder's system, ${title}`, prefix)
+}
+
+/** Ubuntu's archive keys, which Debian has in a package of its newer releases. */
+async function ubuntuKeyring(folder: string): Promise<string> {
+  const run = { store: await Store.open(storeFolder()), progress: silent }
+  const set = { set: 'tools.keyring', suite: 'trixie', packages: ['ubuntu-keyring'] }
+  const lock = await makeLock({ packages: [set], images: {}, mirror: undefined }, run.store)
+  const debs = (await lockedDebs({ lock, archives: archivesOf(lock) }, [set.set], run))[set.set] ?? []
+  const deb = debs.find(({ item }) => item.name === 'ubuntu-keyring')
+  if (!deb) throw new Error('Debian 13 has no package ubuntu-keyring')
+  await systemTools.run({ tool: 'dpkg-deb', args: ['-x', deb.path, folder] })
+  return join(folder, 'usr/share/keyrings/ubuntu-archive-keyring.gpg')
 }
 
 /** The user's and the group's id: of those that are reserved (Debian Policy, 9.2.2). */

@@ -15,13 +15,15 @@ import type { Lock } from '../../src/plan/types.js'
 import { needTools, skipAloud } from '../tools.js'
 import { startBuild } from './builder.js'
 import {
+  BUILDER_SYSTEMS,
   type Elsewhere,
+  isThisSystem,
   memoryFolder,
   ONE_CORE,
   OTHER_HABITS,
   OTHER_HOST_NAME,
   otherClock,
-  otherDebian,
+  otherSystem,
   otherUser,
   otherYear,
   packagesFrom,
@@ -109,11 +111,14 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) {
     t.strictSame(yearsSeen(join(folder, 'clock')), [otherYear(), otherYear()], 'the clock was in both trees')
   })
 
-  await t.test('on another Debian, which has another mmdebstrap', async (t) => {
-    const debian = await otherDebian(join(folder, 'debian'), folder)
-    if (!debian) return skipAloud(t, 'only root can build in another system, and this is Debian 13 itself')
-    await build(t, await seeded('elsewhere'), debian)
-  })
+  for (const system of BUILDER_SYSTEMS) {
+    if (isThisSystem(system)) continue
+    await t.test(`on ${system.title}, which has another mmdebstrap`, async (t) => {
+      const other = await otherSystem(system, join(folder, system.suite), folder)
+      if (!other) return skipAloud(t, 'only root can build in another system')
+      await build(t, await seeded(`on ${system.suite}`), other)
+    })
+  }
 
   await t.test('with one core, in memory', async (t) => {
     const memory = memoryFolder()
