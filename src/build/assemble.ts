@@ -43,7 +43,9 @@ async function writeParts(
 ): Promise<void> {
   const { layout, stick, payloads } = parts
   const core = biosBootFirst(stick)
-  const bootCode = patchBootImage(await readFile(parts.bootImage), core)
+  // Without code a BIOS goes on to the next disk.
+  const isForBios = stick.firmware.includes('bios')
+  const bootCode = isForBios ? patchBootImage(await readFile(parts.bootImage), core) : undefined
   const partitions = layout.partitions.map((partition) => ({ ...partition, attributes: 0n }))
   const { primary, backup } = encodeGpt(layout.diskGuid, layout.sectors, partitions)
   const image = await open(path, 'wx', parts.isPrivate ? 0o600 : 0o666)

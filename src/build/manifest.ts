@@ -4,7 +4,7 @@
 import type { Sha256 } from '../base/digests.js'
 import type { Bytes } from '../base/units.js'
 import type { Layout } from '../plan/layout.js'
-import type { GuestDefinition } from '../plan/types.js'
+import type { Firmware, GuestDefinition } from '../plan/types.js'
 
 export interface ManifestPayload {
   sha256: Sha256
@@ -28,6 +28,8 @@ export interface StickManifest {
   epoch: number
   /** What the data partition needs at least: with it, the image itself tells the smallest stick. */
   dataMinimum: Bytes
+  /** Kinds of PC firmware that can start it. */
+  firmware: readonly Firmware[]
   host: { suite: string; hostname: string; admin: string; keys: number }
   guests: ManifestGuest[]
   root: ManifestPayload

@@ -190,6 +190,7 @@ function makeEsp(making: Making, host: Done, library: Done, stick: StickManifest
       serial,
       size: plan.stick.esp,
       epoch: plan.epoch,
+      firmware: plan.stick.firmware,
       grubConfig: grub,
       files,
     }
@@ -211,6 +212,7 @@ function stickManifest(
     builder: making.builder,
     epoch: plan.epoch,
     dataMinimum: plan.stick.dataMinimum,
+    firmware: plan.stick.firmware,
     host: {
       suite: plan.host.suite,
       hostname: plan.host.hostname,

@@ -95,16 +95,17 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     disks: plan.guests.map((guest) => (guestDisks[guest.name] as Stage).key),
   })
   const loader = stage('loader', 2, 'make the BIOS boot loader', common)
-  const esp = stage('esp', 2, 'pack the boot partition', {
+  const esp = stage('esp', 3, 'pack the boot partition', {
     ...common,
     root: hostRoot.key,
     library: library.key,
     kernelArguments,
     size: plan.stick.esp,
+    firmware: plan.stick.firmware,
     dataMinimum: plan.stick.dataMinimum,
     name: plan.name,
   })
-  const image = stage('image', 2, 'assemble the image', {
+  const image = stage('image', 3, 'assemble the image', {
     esp: esp.key,
     root: hostRoot.key,
     library: library.key,

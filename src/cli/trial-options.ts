@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Bytes, type Firmware, parseBytes } from '../index.js'
 
 export interface PcOptions {
-  firmware: Firmware
+  firmware?: Firmware
   memory: Bytes
   cpus?: number
   stickSize?: Bytes
@@ -16,9 +16,9 @@ export interface PcOptions {
 const MOST_CPUS = 255 // of QEMU's q35 without an IOMMU
 
 export function addPcOptions(command: Command): Command {
-  const firmware = new Option('--firmware <kind>', 'what starts the stick')
+  const firmware = new Option('--firmware <kind>', 'what starts the stick (default: bios, where it can)')
   return command
-    .addOption(firmware.choices(['bios', 'uefi', 'secureboot']).default('bios'))
+    .addOption(firmware.choices(['bios', 'uefi', 'secureboot']))
     .addOption(sizeOption('--memory <size>', 'memory of the PC').default(parseBytes('3GiB'), '3GiB'))
     .addOption(
       new Option('--cpus <n>', 'CPUs of the PC (default: 2; 1 where it is emulated)').argParser(parseCount),

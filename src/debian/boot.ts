@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import { type FatFile, writeFat } from '../disk/fat.js'
+import type { Firmware } from '../plan/types.js'
 
 /** Partition number of the ESP in every layout of ours: GRUB's BIOS core image has it built in. */
 const ESP_NUMBER = 2
@@ -31,17 +32,30 @@ const CORE_MODULES = [
   ...['configfile', 'echo', 'test', 'true', 'loadenv', 'terminal', 'minicmd', 'reboot', 'halt'],
 ]
 
-const LOADERS: FatFile[] = [
+const GRUB = '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed'
+
+/** What UEFI loads: shim, which Microsoft signed, and by it GRUB. */
+const SIGNED_LOADERS: FatFile[] = [
   { path: 'EFI/BOOT/BOOTX64.EFI', source: '/usr/lib/shim/shimx64.efi.signed' },
   { path: 'EFI/BOOT/mmx64.efi', source: '/usr/lib/shim/mmx64.efi.signed' },
-  { path: 'EFI/BOOT/grubx64.efi', source: '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed' },
+  { path: 'EFI/BOOT/grubx64.efi', source: GRUB },
 ]
+
+/** Without shim no Secure Boot takes it: no PC has Debian's own key. */
+const UNSIGNED_LOADER: FatFile[] = [{ path: 'EFI/BOOT/BOOTX64.EFI', source: GRUB }]
+
+function loaders(firmware: readonly Firmware[]): FatFile[] {
+  if (firmware.includes('secureboot')) return SIGNED_LOADERS
+  return firmware.includes('uefi') ? UNSIGNED_LOADER : []
+}
 
 export interface EspRequest {
   label: string
   serial: string
   size: Bytes
   epoch: number
+  /** Kinds of firmware that may start from it; those of UEFI find their loaders here. */
+  firmware: readonly Firmware[]
   grubConfig: string
   /** Kernels, initrds and whatever else lies on the partition. */
   files: FatFile[]
@@ -54,7 +68,7 @@ export async function writeEsp(request: EspRequest, image: string, tools: ToolRu
   await writeFile(config, request.grubConfig)
   await writeFile(environment, emptyEnvironment())
   const files = [
-    ...LOADERS,
+    ...loaders(request.firmware),
     { path: 'EFI/debian/grub.cfg', source: config },
     { path: 'EFI/debian/grubenv', source: environment },
     ...request.files,

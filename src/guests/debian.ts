@@ -22,7 +22,7 @@ import { patchBootImage, patchCoreImage } from '../disk/grub.js'
 import { encodeProtectiveMbr } from '../disk/mbr.js'
 import { PARTITION_TYPE } from '../disk/partition-type.js'
 import { copySparse, writeAt } from '../disk/sparse.js'
-import type { GuestPlan, GuestSource } from '../plan/types.js'
+import type { Firmware, GuestPlan, GuestSource } from '../plan/types.js'
 
 type DebianSource = Extract<GuestSource, { kind: 'debian' }>
 
@@ -160,20 +160,29 @@ function rootBytes(size: Bytes): Bytes {
   return size - ROOT_AT - ALIGNMENT
 }
 
+/** All, whatever its domain has today: somebody may change that one day. */
+const FIRMWARE: readonly Firmware[] = ['bios', 'uefi', 'secureboot']
+
 /** Puts boot loaders, ESP and root at their places in a sparse raw disk. */
 async function assembleDisk(
-  request: GuestDiskRequest,
+  { guest, source, epoch }: GuestDiskRequest,
   scratch: string,
   raw: string,
   tools: ToolRunner,
 ): Promise<void> {
-  const { guest, source, epoch } = request
   const esp = join(scratch, 'esp.fat')
   const config = grubConfig(rootUuid(guest))
   const serial = rootUuid(guest).slice(0, 8)
-  await writeEsp({ label: 'ESP', serial, size: ESP, epoch, grubConfig: config, files: [] }, esp, tools, [
-    scratch,
-  ])
+  const request = {
+    label: 'ESP',
+    serial,
+    size: ESP,
+    epoch,
+    firmware: FIRMWARE,
+    grubConfig: config,
+    files: [],
+  }
+  await writeEsp(request, esp, tools, [scratch])
   const loader = await makeBiosLoader(scratch, tools)
   const sectors = source.size / SECTOR
   const core = ALIGNMENT / SECTOR

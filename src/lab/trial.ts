@@ -31,7 +31,7 @@ import { type Session, startSession, type Watch } from './session.js'
 import { openLab } from './tree.js'
 
 export interface TrialOptions {
-  /** Default `bios`, which starts fastest. */
+  /** Default: one that can start the stick, `bios` before others. */
   firmware?: Firmware
   /** Of the PC; default 3 GiB. */
   memory?: Bytes
@@ -201,7 +201,7 @@ async function makePc(
   const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, run.signal))
   const board = options.board ?? USUAL_BOARD
   return {
-    firmware: options.firmware ?? 'bios',
+    firmware: options.firmware ?? usualFirmware(manifest),
     memory: options.memory ?? 3 * GiB,
     cpus: options.cpus ?? usualCpus(accelerator),
     accelerator,
@@ -223,6 +223,15 @@ async function makePc(
     credentials: {},
   }
 }
+
+/** The one that starts fastest. */
+function usualFirmware({ firmware }: StickManifest): Firmware {
+  // What a stick says of itself is not to be believed: a later check has no part in this.
+  const named = Array.isArray(firmware) ? firmware : FASTEST_FIRST
+  return FASTEST_FIRST.find((kind) => named.includes(kind)) ?? 'bios'
+}
+
+const FASTEST_FIRST: readonly Firmware[] = ['bios', 'uefi', 'secureboot']
 
 /**
  * QEMU emulates each CPU in a thread of its own, and with two of them the stick's guests, under the emulated KVM, hang now

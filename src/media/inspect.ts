@@ -73,7 +73,7 @@ export async function inspectImage(path: string, tools: ToolRunner, devices = fa
       manifest,
       notes: [
         ...disk.notes,
-        ...bootNotes(disk.mbr, partitions),
+        ...bootNotes(disk.mbr, partitions, manifest),
         ...partitionNotes(partitions),
         ...manifestNotes,
       ],
@@ -268,14 +268,21 @@ const EXPECTED: Record<string, Content['kind'][]> = {
   library: ['ext4'],
 }
 
+/** Unless the manifest says otherwise: one that cannot be read says nothing. */
+function isForBios(manifest: Json): boolean {
+  const firmware = member(manifest, 'firmware')
+  return !Array.isArray(firmware) || firmware.includes('bios')
+}
+
 /** GRUB's boot code, its core image and the partition it stands in must agree, or a BIOS will not start the stick. */
-function bootNotes(mbr: Mbr | undefined, partitions: InspectedPartition[]): string[] {
+function bootNotes(mbr: Mbr | undefined, partitions: InspectedPartition[], manifest: Json): string[] {
   const core = partitions.find(({ name }) => name === 'bios-boot')
   if (!mbr || !core) return []
   const target = bootCodeTarget(mbr.bootCode)
   const notes: string[] = []
-  if (target === undefined) notes.push('LBA 0 has no boot code of GRUB: a BIOS will not start this')
-  else if (target !== core.first)
+  if (target === undefined && isForBios(manifest))
+    notes.push('LBA 0 has no boot code of GRUB: a BIOS will not start this')
+  else if (target !== undefined && target !== core.first)
     notes.push(`the boot code looks for GRUB at LBA ${target}; bios-boot begins at LBA ${core.first}`)
   if (core.content.kind === 'grub' && core.content.start !== core.first + 1)
     notes.push(

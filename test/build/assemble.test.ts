@@ -91,6 +91,15 @@ t.test('the boot code and the core image know where the core image lies', async 
   t.equal(first.readUInt16LE(508), SIZES.biosBoot / SECTOR - 1)
 })
 
+t.test('a stick that no BIOS shall start has no boot code', async (t) => {
+  const folder = t.testdir()
+  const stick: StickPlan = { ...STICK, firmware: ['uefi', 'secureboot'] }
+  await assembleImage({ ...makeParts(folder), stick }, join(folder, 'demo.img'), () => {})
+  const mbr = await at(join(folder, 'demo.img'), 0, 512)
+  t.ok(mbr.subarray(0, 440).equals(Buffer.alloc(440)))
+  t.equal(mbr.readUInt16LE(510), 0xaa55, 'a protective MBR it has all the same')
+})
+
 t.test('holes stay holes', async (t) => {
   const folder = t.testdir()
   await assembleImage(makeParts(folder), join(folder, 'demo.img'), () => {})

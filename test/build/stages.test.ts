@@ -293,6 +293,16 @@ t.test('what stands on the boot partition or around it', async (t) => {
   )
   changes(
     t,
+    'firmware of PCs',
+    {
+      plan: (plan) => {
+        plan.stick.firmware = ['uefi']
+      },
+    },
+    ['esp', 'image'],
+  )
+  changes(
+    t,
     'least data',
     {
       plan: (plan) => {

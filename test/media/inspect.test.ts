@@ -101,6 +101,13 @@ t.test('an image', async (t) => {
       'the boot code looks for GRUB at LBA 99; bios-boot begins at LBA 2048',
     ])
     t.match(await notesOf((bytes) => void bytes.fill(0, 0, 440)), [/no boot code of GRUB/])
+    const forBios = Buffer.from('"name":"demo"')
+    const forUefi = Buffer.from('"firmware":[]')
+    const notForBios = await notesOf((bytes) => {
+      bytes.fill(0, 0, 440)
+      forUefi.copy(bytes, bytes.indexOf(forBios))
+    })
+    t.strictSame(notForBios, [], 'none for a stick that no BIOS shall start')
     t.match(await notesOf((bytes) => void bytes.writeUInt32LE(99, MiB + 500)), [
       "GRUB's core image was made for LBA 98, and stands at LBA 2048",
     ])
