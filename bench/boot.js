@@ -10,16 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import {
-  inspectImage,
-  inspectionTools,
-  proveImage,
-  SECTOR,
-  Store,
-  silent,
-  storeFolder,
-  version,
-} from '../dist/index.js'
+import { inspectImage, proveImage, SECTOR, Store, silent, storeFolder, version } from '../dist/index.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const images = process.argv.length > 2 ? process.argv.slice(2) : [join(root, 'out/demo.img')]
@@ -55,7 +46,7 @@ async function boot(image, ask) {
 
 /** Bytes, before packing, below each folder of interest of the root. */
 async function rootParts() {
-  const { layout } = await inspectImage(newest, inspectionTools())
+  const { layout } = await inspectImage(newest)
   const { first } = layout.partitions.find(({ name }) => name === 'root-a')
   const parts = new Map()
   for (const line of printed('unsquashfs', ['-o', `${first * SECTOR}`, '-lls', newest]).split('\n')) {

@@ -3,10 +3,11 @@
  *
  * Left out: when one is made (`take-lock.ts`), and how its packages come into the store (`fetch.ts`).
  */
-import { access, constants, mkdir, readFile } from 'node:fs/promises'
+import { access, constants, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { readUserText } from '../base/user-file.js'
 import { archiveSources, openApt, packageId, resolvePackages, withComponents } from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
@@ -59,7 +60,7 @@ export async function pinImages(images: ImagePaths, store: Store): Promise<Lock[
 
 /** Reads a lock; undefined when there is none. Throws `lock-damaged`. */
 export async function readLock(path: string): Promise<Lock | undefined> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+  const text = await readUserText(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
     throw new KeyvisorError('lock-damaged', `the lock ${path} cannot be read: ${error.message}`, {
       cause: error,

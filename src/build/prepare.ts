@@ -1,11 +1,11 @@
 /**
  * From a profile's path to a Plan and its stages: everything that is settled before the first byte.
  */
-import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
 import { systemTools } from '../base/tool.js'
+import { readUserText } from '../base/user-file.js'
 import { digestEntries, plannedEntries, type TarEntry } from '../debian/files.js'
 import { packageFile } from '../debian/namespace.js'
 import { guestEntries } from '../guests/debian.js'
@@ -104,7 +104,7 @@ export function lockQuestion(request: { profile: string; lock?: string }, profil
 async function readProfileFiles(profile: Profile, folder: string): Promise<ProfileFiles> {
   const sshKeyFiles: Record<string, string> = {}
   for (const path of profile.host?.admin?.sshKeyFiles ?? []) {
-    sshKeyFiles[path] = await readFile(resolve(folder, path), 'utf8')
+    sshKeyFiles[path] = await readUserText(resolve(folder, path))
   }
   const virtualSizes: Record<string, number> = {}
   for (const { name, source } of profile.guests ?? []) {

@@ -7,7 +7,7 @@ import { existsSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onDisk } from '../base/disk-errors.js'
-import { systemTools, type ToolRunner, treeTools, which } from '../base/tool.js'
+import { systemTools, type ToolRunner, treeTools } from '../base/tool.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
 import { unpackToolsTree } from '../debian/tree.js'
@@ -70,24 +70,12 @@ async function makeTree(
   run.progress({ kind: 'end', stage: name, seconds: (Date.now() - started) / 1000, reused: false })
 }
 
-/** What an image is looked into with: the one tool that reading a manifest from a FAT takes. */
-const INSPECTION_TOOL = 'mtype'
-
-/**
- * The runner for looking into an image: nothing is fetched or unpacked for that. A tree that a build left in the
- * store, else the machine's own tools.
- */
-export function inspectionTools(): ToolRunner {
-  if (usesSystemTools() || which(INSPECTION_TOOL)) return systemTools
-  return treeWith([INSPECTION_TOOL]) ?? systemTools
-}
-
 /** What two images are compared with. */
-const DIFF_TOOLS = [INSPECTION_TOOL, 'unsquashfs', 'debugfs', 'prlimit']
+const DIFF_TOOLS = ['unsquashfs', 'debugfs', 'prlimit']
 
 /**
- * The runner for comparing images, as {@link inspectionTools}, but the tree first: unpackers have more to fear from a
- * hostile image, and there they see nothing else.
+ * The runner for comparing images: nothing is fetched or unpacked for that. A tree that a build left in the store, else
+ * the machine's own tools: unpackers have much to fear from a hostile image, and in a tree they see nothing else.
  */
 export function diffTools(): ToolRunner {
   return (usesSystemTools() ? undefined : treeWith(DIFF_TOOLS)) ?? systemTools

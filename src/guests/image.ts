@@ -11,6 +11,7 @@ import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, GiB, SECTOR } from '../base/units.js'
+import { openUserFile } from '../base/user-file.js'
 import { decodeQcow2, looksLikeQcow2, QCOW2_HEAD_BYTES, refuseUnsafeQcow2 } from '../disk/qcow2.js'
 import { copySparse } from '../disk/sparse.js'
 import type { GuestSource } from '../plan/types.js'
@@ -25,7 +26,7 @@ const LIMITS = { memory: 2 * GiB, seconds: 300 }
  * {@link refuseUnsafeQcow2} throws; `file-missing` when it cannot be read.
  */
 export async function imageVirtualSize(path: string, format: 'qcow2' | 'raw'): Promise<Bytes> {
-  const file = await open(path, 'r').catch((cause) => {
+  const file = await openUserFile(path).catch((cause) => {
     const hint = 'correct the path, or make the file readable'
     throw new KeyvisorError('file-missing', `the image ${path} cannot be read: ${cause.message}`, {
       hint,

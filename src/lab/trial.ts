@@ -10,7 +10,6 @@ import { systemTools, type ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
 import type { StickManifest } from '../build/manifest.js'
 import type { StageRun } from '../build/stage.js'
-import { inspectionTools } from '../build/tools.js'
 import { removeScratch } from '../debian/namespace.js'
 import { type Inspection, inspectImage } from '../media/inspect.js'
 import type { ReportEvent } from '../plan/report.js'
@@ -113,9 +112,8 @@ async function leasedTrial<T>(
   run: StageRun,
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
-  const first = await inspectImage(image, inspectionTools())
+  const inspection = await inspectImage(image)
   const tools = await openLab(run)
-  const inspection = first.manifest ? first : await inspectImage(image, tools)
   const folder = await run.store.scratch('trial')
   try {
     const trial = await startTrial(inspection, options, folder, run, tools)

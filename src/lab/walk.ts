@@ -11,7 +11,6 @@ import { KeyvisorError } from '../base/errors.js'
 import { limited } from '../base/parallel.js'
 import { inOneLine } from '../base/tool-errors.js'
 import type { StageRun } from '../build/stage.js'
-import { inspectionTools } from '../build/tools.js'
 import { removeScratch } from '../debian/namespace.js'
 import { inspectImage } from '../media/inspect.js'
 import type { ReportEvent } from '../plan/report.js'
@@ -60,7 +59,7 @@ export async function walkImage(
   run: StageRun,
 ): Promise<Walk> {
   // What is no image ends here, before anything is fetched or made.
-  await inspectImage(image, inspectionTools())
+  await inspectImage(image)
   const tools = await openLab(run)
   const folder = await run.store.scratch('walk')
   try {

@@ -4,23 +4,25 @@
  * Images come from outside: our own code reads tables and FAT, and other people's tools get time and memory limits.
  * Left out: the inside of a guest's disk, of which the manifests beside the images know the packages.
  */
-import { type FileHandle, mkdir, open } from 'node:fs/promises'
+import { type FileHandle, mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
+import { exitStatus } from '../base/tool-errors.js'
 import { type Bytes, SECTOR } from '../base/units.js'
+import { openUserFile } from '../base/user-file.js'
 import { piecesReader, readFat } from '../disk/fat-read.js'
 import type { ReadAt } from '../disk/gpt.js'
 import { type ComparedFile, changesOf, compareFiles, type Difference, firstDifference } from './compare.js'
-import { type InspectedPartition, type Inspection, inspectImage } from './inspect.js'
+import { type InspectedPartition, type Inspection, inspectImage, readerOf } from './inspect.js'
 import { libraryFiles } from './library-files.js'
 import { isManifest, manifestDifferences, readBeside } from './manifests.js'
 import { packageDifferences, rootVersions } from './packages.js'
 import { squashfsFiles } from './squashfs-files.js'
 
 export interface DiffOptions {
-  /** Where `unsquashfs`, `debugfs`, `mtype` and `prlimit` come from. */
+  /** Where `unsquashfs`, `debugfs` and `prlimit` come from. */
   tools: ToolRunner
   /** An empty folder for what is unpacked, with room for two roots and libraries; the caller removes it. */
   scratch: string
@@ -45,7 +47,7 @@ export interface ImageDiff {
 export async function diffImages(a: string, b: string, options: DiffOptions): Promise<ImageDiff> {
   const { differences, notes } =
     (await isManifest(a)) || (await isManifest(b))
-      ? { differences: await manifestDifferences(a, b, options.tools), notes: [] }
+      ? { differences: await manifestDifferences(a, b), notes: [] }
       : await diffDisks(a, b, options)
   return { a, b, same: differences.length === 0, differences, notes }
 }
@@ -66,10 +68,10 @@ interface Opened {
 async function diffDisks(a: string, b: string, options: DiffOptions): Promise<Found> {
   const files: FileHandle[] = []
   const opened = async (path: string): Promise<Opened> => {
-    const inspection = await inspectImage(path, options.tools)
-    const file = await open(path, 'r')
+    const inspection = await inspectImage(path)
+    const file = await openUserFile(path)
     files.push(file)
-    return { path, read: readerOf(file), size: inspection.size, inspection }
+    return { path, read: readerOf(path, file), size: inspection.size, inspection }
   }
   try {
     const [one, other] = [await opened(a), await opened(b)]
@@ -82,13 +84,6 @@ async function diffDisks(a: string, b: string, options: DiffOptions): Promise<Fo
     return { ...found, differences: [whole] }
   } finally {
     for (const file of files) await file.close()
-  }
-}
-
-function readerOf(file: FileHandle): ReadAt {
-  return async (offset, length) => {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset)
-    return buffer.subarray(0, bytesRead)
   }
 }
 
@@ -146,9 +141,16 @@ async function diffPartitions(a: Place, b: Place, folder: string, options: DiffO
     const inside = await diffContents(a, b, folder, options.tools)
     return { differences: inside.length > 0 ? inside : [whole], notes: [] }
   } catch (error) {
-    if (!(error instanceof KeyvisorError) || error.code === 'interrupted') throw error
+    if (!isOfTheImage(error)) throw error
     return { differences: [whole], notes: [`the files of ${part} were not compared: ${reasonOf(error)}`] }
   }
+}
+
+/** Why files can stay uncompared: damage, what is more than a tool's limits, a tool that this machine lacks. */
+function isOfTheImage(error: unknown): error is KeyvisorError {
+  if (exitStatus(error) !== undefined) return true
+  const codes = ['tool-missing', 'tool-timeout', 'tool-killed', 'squashfs-damaged', 'fat-damaged']
+  return error instanceof KeyvisorError && codes.includes(error.code)
 }
 
 /** A tool's last word, where it has one. */

@@ -4,13 +4,13 @@
  * Left out: whether what a partition holds is sound. Other people's checkers tell that.
  */
 import type { Stats } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import type { FileHandle } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
+import { openUserFile } from '../base/user-file.js'
 import { printable } from '../disk/bytes.js'
+import { readFat, readPieces } from '../disk/fat-read.js'
 import { BACKUP_SECTORS, type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
 import { bootCodeTarget } from '../disk/grub.js'
 import { type Content, IDENTIFY_BYTES, identify } from '../disk/identify.js'
@@ -53,18 +53,18 @@ const TREE_ALIGNMENT = 4 * KiB
 
 /**
  * Reads an image; with `devices` also what is on a disk, such as `/dev/sdb`. Throws KeyvisorError `not-an-image` for what
- * is no GPT disk, and `image-damaged` when no copy of its GPT can be believed (a truncated download, for one).
+ * is no GPT disk, and `image-damaged` when no copy of its GPT can be believed (a truncated download, for one), and `image-unreadable` where reading fails.
  */
-export async function inspectImage(path: string, tools: ToolRunner, devices = false): Promise<Inspection> {
+export async function inspectImage(path: string, devices = false): Promise<Inspection> {
   const file = await openFile(path)
   try {
     const medium = await mediumOf(path, await file.stat(), devices)
-    const read: ReadAt = (offset, length) => readAt(file, offset, length)
+    const read = readerOf(path, file)
     const disk = await readDisk(path, read, medium)
     const partitions = await Promise.all(
       disk.gpt.partitions.map((partition) => inspectPartition(read, partition)),
     )
-    const { manifest, notes: manifestNotes } = await readManifest(path, partitions, tools)
+    const { manifest, notes: manifestNotes } = await readManifest(read, partitions)
     return {
       path,
       ...medium,
@@ -85,8 +85,9 @@ export async function inspectImage(path: string, tools: ToolRunner, devices = fa
 
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path, 'r')
+    return await openUserFile(path, true)
   } catch (cause) {
+    if (cause instanceof KeyvisorError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT')
       throw new KeyvisorError('no-such-file', `${path} does not exist`, { hint: 'name an image', cause })
@@ -106,10 +107,20 @@ async function mediumOf(path: string, stat: Stats, devices: boolean): Promise<Me
   return { size, allocated: null }
 }
 
-async function readAt(file: FileHandle, offset: Bytes, length: Bytes): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset)
-  return buffer.subarray(0, bytesRead)
+/** Reads of an image. Each throws KeyvisorError `image-unreadable` where the disk fails. */
+export function readerOf(path: string, file: FileHandle): ReadAt {
+  return async (offset, length) => {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset).catch((cause) => {
+      throw new KeyvisorError(UNREADABLE, `${path} cannot be read at byte ${offset}: ${cause.message}`, {
+        hint: "look into the kernel's log (dmesg): the disk that it is on may fail",
+        cause,
+      })
+    })
+    return buffer.subarray(0, bytesRead)
+  }
 }
+
+const UNREADABLE = 'image-unreadable'
 
 // ------------------------------------------------------------------------------------ MBR and GPT
 
@@ -133,7 +144,7 @@ async function readDisk(path: string, read: ReadAt, medium: Medium): Promise<Dis
   return { mbr: mbr.value, gpt, notes }
 }
 
-/** A result, or the user's error that stood in its way; bugs pass through. */
+/** A result, or what is wrong with the bytes; that they cannot be read passes through, and so do bugs. */
 interface Attempt<T> {
   value?: T
   error?: KeyvisorError
@@ -143,7 +154,7 @@ async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
   try {
     return { value: await work() }
   } catch (error) {
-    if (error instanceof KeyvisorError) return { error }
+    if (error instanceof KeyvisorError && error.code !== UNREADABLE) return { error }
     throw error
   }
 }
@@ -293,34 +304,29 @@ function bootNotes(mbr: Mbr | undefined, partitions: InspectedPartition[], manif
 
 // ------------------------------------------------------------------------------------ Manifest
 
-/** Seconds that mtools gets for one file: a hostile FAT must not hold us. */
-const MANIFEST_TIMEOUT = 30
+/** A manifest names some thousand packages; a hostile FAT must not eat memory. */
+const MOST_MANIFEST: Bytes = 64 * MiB
 
 async function readManifest(
-  path: string,
+  read: ReadAt,
   partitions: InspectedPartition[],
-  tools: ToolRunner,
 ): Promise<{ manifest: Json; notes: string[] }> {
   const esp = partitions.find(({ content }) => content.kind === 'fat')
   if (!esp) return { manifest: null, notes: ['there is no ESP, and so no manifest'] }
-  const image = resolve(path)
-  const { value, error } = await attempt(() =>
-    tools.run({
-      tool: 'mtype',
-      args: ['-i', `${image}@@${esp.first * SECTOR}`, `::${MANIFEST_ON_ESP}`],
-      binds: [{ path: image }],
-      // mtools refuses a FAT whose geometry it finds odd, and tells nothing that fsck.fat would not.
-      env: { MTOOLS_SKIP_CHECK: '1' },
-      timeout: MANIFEST_TIMEOUT,
-    }),
-  )
-  if (error) return { manifest: null, notes: [manifestNote(error)] }
-  return parseManifest(value?.stdout ?? '')
+  const readEsp: ReadAt = (offset, length) => read(esp.first * SECTOR + offset, length)
+  const { value, error } = await attempt(() => manifestText(readEsp))
+  if (error) return { manifest: null, notes: [`the manifest was not read: ${error.message}`] }
+  if (value === undefined)
+    return { manifest: null, notes: [`the ESP has no readable manifest at ${MANIFEST_ON_ESP}`] }
+  return parseManifest(value)
 }
 
-function manifestNote(error: KeyvisorError): string {
-  if (error.code === 'tool-missing') return `the manifest was not read: ${error.message}`
-  return `the ESP has no readable manifest at ${MANIFEST_ON_ESP}`
+/** Undefined where the ESP has no such file. */
+async function manifestText(read: ReadAt): Promise<string | undefined> {
+  const { files } = await readFat(read)
+  const found = files.find(({ path }) => path.toLowerCase() === MANIFEST_ON_ESP)
+  if (!found || found.size > MOST_MANIFEST) return undefined
+  return (await readPieces(read, found.pieces)).toString('utf8')
 }
 
 function parseManifest(text: string): { manifest: Json; notes: string[] } {

@@ -2,21 +2,22 @@
  * What manifests tell of the difference between two images. They come from outside: any member may be missing, or of
  * another type.
  */
-import { open } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import type { ToolRunner } from '../base/tool.js'
-import { MiB } from '../base/units.js'
+import { openUserFile, readUserText } from '../base/user-file.js'
 import { changesOf, type Difference } from './compare.js'
 import { inspectImage } from './inspect.js'
 import { packageDifferences } from './packages.js'
 
-/** A manifest names some thousand packages; more than this is none. */
-const MOST_BYTES = 64 * MiB
-
-/** True for a file that begins as JSON does: an image begins with boot code. */
+/**
+ * True for a file that begins as JSON does: an image begins with boot code. Throws `not-a-file`; what cannot be opened
+ * is nothing of the kind, and who opens it next says why.
+ */
 export async function isManifest(path: string): Promise<boolean> {
-  const file = await open(path, 'r').catch(() => undefined)
+  const file = await openUserFile(path).catch((error) => {
+    if (error instanceof KeyvisorError) throw error
+    return undefined
+  })
   if (!file) return false
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0).catch(() => ({
@@ -34,25 +35,21 @@ export async function readBeside(image: string): Promise<Json> {
 }
 
 async function readManifest(path: string): Promise<Json> {
-  const file = await open(path, 'r')
   try {
-    if ((await file.stat()).size > MOST_BYTES) throw new Error('it is too large')
-    return JSON.parse(await file.readFile('utf8')) as Json
+    return JSON.parse(await readUserText(path)) as Json
   } catch (cause) {
     throw new KeyvisorError('not-a-manifest', `${path} is no manifest: ${(cause as Error).message}`, {
       hint: 'name an image or a manifest that `keyvisor build` wrote',
       cause,
     })
-  } finally {
-    await file.close()
   }
 }
 
 /** How two manifests differ; of an image it is the one beside it, else the one on its ESP. */
-export async function manifestDifferences(a: string, b: string, tools: ToolRunner): Promise<Difference[]> {
+export async function manifestDifferences(a: string, b: string): Promise<Difference[]> {
   const manifestOf = async (path: string): Promise<Json> => {
     if (await isManifest(path)) return readManifest(path)
-    return (await readBeside(path)) ?? (await inspectImage(path, tools)).manifest
+    return (await readBeside(path)) ?? (await inspectImage(path)).manifest
   }
   const [one, other] = [await manifestOf(a), await manifestOf(b)]
   return [

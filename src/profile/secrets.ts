@@ -3,9 +3,9 @@
  *
  * Left out: whether a file can be read at all (files.ts).
  */
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { Secret } from '../base/secret.js'
+import { readUserText } from '../base/user-file.js'
 import type { Finding } from './problems.js'
 import type { Profile, SecretFile, SecretVariable } from './profile.gen.js'
 import { entries, type Placed, type Sound } from './rules/sound.js'
@@ -68,7 +68,7 @@ function wholeSource(value: string | Sound<SecretSource> | undefined): SecretSou
 export async function readSecret(source: string | SecretSource, folder: string): Promise<Secret> {
   if (typeof source === 'string') return new Secret(source)
   if ('env' in source) return new Secret(process.env[source.env] ?? '')
-  return new Secret((await readFile(resolve(folder, source.file), 'utf8')).replace(/\r?\n$/, ''))
+  return new Secret((await readUserText(resolve(folder, source.file))).replace(/\r?\n$/, ''))
 }
 
 /** What is wrong with a secret, in words that do not show it; undefined when it is of its form. */

@@ -4,7 +4,6 @@
  * YAML 1.2, core schema (https://yaml.org/spec/1.2.2/); JSON is read as the YAML that it is. Left out, since a
  * profile has no need of them: tags, merge keys, keys that are no text, several documents.
  */
-import { readFile } from 'node:fs/promises'
 import {
   type Document,
   isAlias,
@@ -18,7 +17,8 @@ import {
   visit,
   type YAMLError,
 } from 'yaml'
-import type { Position } from '../base/errors.js'
+import { KeyvisorError, type Position } from '../base/errors.js'
+import { readUserFile } from '../base/user-file.js'
 import type { Code } from './codes.js'
 import type { Finding, PositionOf, ProfilePath } from './problems.js'
 
@@ -40,9 +40,9 @@ export async function readSource(
 ): Promise<{ source?: ProfileSource; findings: SourceFinding[] }> {
   let bytes: Buffer
   try {
-    bytes = await readFile(file)
+    bytes = await readUserFile(file)
   } catch (error) {
-    return { findings: [unreadable(error as NodeJS.ErrnoException)] }
+    return { findings: [unreadable(error as Error, file)] }
   }
   return parseSource(bytes)
 }
@@ -71,10 +71,13 @@ export function parseSource(bytes: Uint8Array): { source?: ProfileSource; findin
   }
 }
 
-function unreadable(error: NodeJS.ErrnoException): SourceFinding {
+function unreadable(error: NodeJS.ErrnoException, file: string): SourceFinding {
   if (error.code === 'ENOENT') return { code: 'no-file', path: [], message: 'there is no such file' }
-  const reason = error.code === 'EISDIR' ? 'this is a folder' : `it cannot be read (${error.code})`
-  return { code: 'not-a-file', path: [], message: reason }
+  if (!(error instanceof KeyvisorError))
+    return { code: 'not-a-file', path: [], message: `it cannot be read (${error.code})` }
+  // The file's name stands before each finding.
+  const message = error.message.replace(`${file} is`, 'this is').replace(`${file} has`, 'it has')
+  return { code: 'not-a-file', path: [], message, ...(error.hint ? { hint: error.hint } : {}) }
 }
 
 function empty(): SourceFinding {

@@ -2,15 +2,15 @@
  * Ways to break a copy of an image: each takes its path, and changes it in place.
  */
 import { type FileHandle, open, readFile, writeFile } from 'node:fs/promises'
-import { systemTools, type ToolRunner } from '../../src/base/tool.js'
+import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, MiB, SECTOR } from '../../src/base/units.js'
 import { type InspectedPartition, inspectImage } from '../../src/media/inspect.js'
 
 type Partitions = (name: string) => InspectedPartition
 
 /** The partitions of an image by their names. Throws Error where there is none of a name. */
-export async function partitionsOf(image: string, tools: ToolRunner): Promise<Partitions> {
-  const { partitions } = await inspectImage(image, tools)
+export async function partitionsOf(image: string): Promise<Partitions> {
+  const { partitions } = await inspectImage(image)
   return (name) => {
     const found = partitions.find((one) => one.name === name)
     if (!found) throw new Error(`BUG: there is no partition ${name}`)

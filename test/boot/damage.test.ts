@@ -4,7 +4,6 @@
  */
 import { join } from 'node:path'
 import t from 'tap'
-import { openLab } from '../../src/lab/tree.js'
 import { withTrial } from '../../src/lab/trial.js'
 import { damageRoot, partitionsOf } from './breakage.js'
 import { copyImage, isEvent, openDemo, serialText, waitFor } from './demo.js'
@@ -15,7 +14,7 @@ if (demo) {
   await t.test('one changed byte in the root ends the start by name', async (t) => {
     const image = join(t.testdir(), 'damaged.img')
     await copyImage(demo.image, image)
-    await damageRoot(image, await partitionsOf(demo.image, await openLab(demo.run)))
+    await damageRoot(image, await partitionsOf(demo.image))
     await withTrial(image, { accelerator: 'tcg' }, demo.run, async (trial) => {
       const problem = await waitFor(trial, 600, isEvent('problem'))
       t.match(problem, { code: 'verity', message: /root.*verity/ })

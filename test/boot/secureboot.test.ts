@@ -28,7 +28,7 @@ if (demo) {
 /** Flips a bit in the middle of vmlinuz on the ESP: taken out, changed, and put back. */
 async function changeKernel(image: string, run: StageRun): Promise<void> {
   const tools = await openLab(run)
-  const { partitions } = await inspectImage(image, tools)
+  const { partitions } = await inspectImage(image)
   const esp = partitions.find(({ name }) => name === 'esp')
   const drive = `${image}@@${(esp?.first ?? 0) * SECTOR}`
   const folder = dirname(image)

@@ -7,7 +7,6 @@ import t, { type Test } from 'tap'
 import { GiB } from '../../src/base/units.js'
 import { isBlank, isPng } from '../../src/lab/png.js'
 import { type Proof, type ProveOptions, proveImage } from '../../src/lab/prove.js'
-import { openLab } from '../../src/lab/tree.js'
 import { withTrial } from '../../src/lab/trial.js'
 import { damageLibrary, partitionsOf, removeLibrary, removeSquashfs } from '../boot/breakage.js'
 import { copyImage, isEvent, onStick, openDemo, openStick, waitFor } from '../boot/demo.js'
@@ -28,7 +27,7 @@ if (demo && mute) {
   t.setTimeout(90 * 60 * 1000)
   const folder = t.testdir()
   const image = join(folder, 'broken.img')
-  const partitions = await partitionsOf(demo.image, await openLab(demo.run))
+  const partitions = await partitionsOf(demo.image)
 
   /** Boots what shall fail; a check of `name` shall give the reason. The report lies in a folder of that name. */
   const fails = async (t: Test, path: string, name: string, why: RegExp, options: ProveOptions = {}) => {

@@ -7,7 +7,6 @@ import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, SECTOR } from '../../src/base/units.js'
-import { inspectionTools } from '../../src/build/tools.js'
 import type { PcDisk } from '../../src/lab/machine.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
 import { inspectImage } from '../../src/media/inspect.js'
@@ -186,7 +185,7 @@ if (
     const [broken, before] = [join(folder, 'broken.qcow2'), join(folder, 'before.qcow2')]
     await copyImage(one, broken)
     await copyImage(`${one}.image`, `${broken}.image`)
-    const { layout } = await inspectImage(demo.image, inspectionTools())
+    const { layout } = await inspectImage(demo.image)
     const library = layout.partitions.find(({ name }) => name === 'library')
     const start = ((library?.last ?? 0) + 1) * SECTOR
     // The superblock, and the copy of it that e2fsck would mend it from.

@@ -13,7 +13,7 @@ import { type LogEntry, readWriteLog } from '../../src/disk/writelog.js'
 import type { CrashPoint } from '../../src/lab/crash.js'
 import { type Findings, openExaminer, type Witness } from '../../src/lab/examine.js'
 import { Replay } from '../../src/lab/replay.js'
-import { openCheckTools, openLab } from '../../src/lab/tree.js'
+import { openCheckTools } from '../../src/lab/tree.js'
 import { withTrial } from '../../src/lab/trial.js'
 import { type Inspection, inspectImage } from '../../src/media/inspect.js'
 import type { GuestEvent, ReportEvent } from '../../src/plan/report.js'
@@ -69,7 +69,7 @@ export async function openRecording(
   { image, run }: Demo,
   reuse = process.env['RECORDING'] === 'keep',
 ): Promise<Recording> {
-  const inspection = await inspectImage(image, await openLab(run))
+  const inspection = await inspectImage(image)
   const { diskGuid } = inspection.layout
   await mkdir(FOLDER, { recursive: true })
   const kept = reuse ? await readNote() : undefined

@@ -2,9 +2,9 @@
  * What changed since an earlier build: sizes, guests, and packages of each root, as Markdown. Pure, but for reading the
  * earlier manifest.
  */
-import { readFile } from 'node:fs/promises'
 import { KeyvisorError } from '../../base/errors.js'
 import { formatBytes } from '../../base/units.js'
+import { readUserText } from '../../base/user-file.js'
 import { type VersionChange, versionChange } from '../../debian/versions.js'
 import type { Manifest, ManifestPackage } from '../manifest.js'
 import { epochTime } from './components.js'
@@ -24,7 +24,7 @@ export async function readEarlierManifest(path: string): Promise<Compared> {
       hint: 'name a NAME.manifest.json that `keyvisor build` wrote',
       cause,
     })
-  const text = await readFile(path, 'utf8').catch((cause) => {
+  const text = await readUserText(path).catch((cause) => {
     throw unusable(`cannot be read: ${cause.message}`, cause)
   })
   try {

@@ -3,12 +3,13 @@
  *
  * The key's password goes to minisign's stdin, and to no argument or environment, which are everybody's to read.
  */
-import { access, constants, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256File } from '../../base/digests.js'
 import { KeyvisorError } from '../../base/errors.js'
 import type { Secret } from '../../base/secret.js'
 import type { ToolRunner } from '../../base/tool.js'
+import { readUserFile } from '../../base/user-file.js'
 import { removeScratch } from '../../debian/namespace.js'
 import { readSecret, type SecretSource } from '../../profile/secrets.js'
 import type { StageRun } from '../stage.js'
@@ -35,7 +36,7 @@ export async function readSigner({ key, password }: SignRequest): Promise<Signer
     const hint = 'name a secret key that `minisign -G` made, and a file that holds its password'
     return new KeyvisorError('key-unusable', `${what} cannot be read: ${cause.message}`, { hint, cause })
   }
-  await access(path, constants.R_OK).catch((cause) => {
+  await readUserFile(path).catch((cause) => {
     throw unusable(`the key ${key}`, cause)
   })
   if (!password) return { key: path, password: null }

@@ -2,7 +2,7 @@
  * `keyvisor inspect`: what is on an image or a stick.
  */
 import type { Command } from 'commander'
-import { inspectImage, inspectionTools } from '../../index.js'
+import { inspectImage } from '../../index.js'
 import { inspectText } from '../inspect-text.js'
 import { safeValues } from '../safe.js'
 import type { Terminal } from '../terminal.js'
@@ -28,7 +28,7 @@ export function add(program: Command, terminal: Terminal): void {
 }
 
 async function inspect(image: string, options: { json?: true }, terminal: Terminal): Promise<void> {
-  const inspection = await inspectImage(image, inspectionTools(), true)
+  const inspection = await inspectImage(image, true)
   if (options.json) terminal.out(JSON.stringify(inspection, null, 2))
   else terminal.out(inspectText(safeValues(inspection), terminal))
 }
