@@ -3,6 +3,6 @@
  */
 
 /** A table's own value of this name; undefined where it has none. */
-export function own<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
+export function lookUp<T>(table: Readonly<Record<string, T>>, name: string): T | undefined {
   return Object.hasOwn(table, name) ? table[name] : undefined
 }

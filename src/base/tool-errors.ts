@@ -4,7 +4,7 @@
  * Only the last is an answer. Who reads one matches {@link ToolError.status}, and passes everything else on.
  */
 import { type ErrorOptions, KeyvisorError } from './errors.js'
-import { own } from './lookup.js'
+import { lookUp } from './lookup.js'
 
 /**
  * `tool-missing`: there is no such program. `tool-unstarted`: it never ran (no memory for it, no sandbox).
@@ -49,7 +49,7 @@ export interface Called {
 
 export function missing(program: string): ToolError {
   return new ToolError('tool-missing', `${program} is not on this machine`, {
-    hint: `install it: apt-get install ${own(PACKAGES, program) ?? program}`,
+    hint: `install it: apt-get install ${lookUp(PACKAGES, program) ?? program}`,
   })
 }
 
@@ -102,7 +102,7 @@ const UNSTARTED: Record<string, string> = {
 
 /** A process that could not be made. */
 export function unstarted(program: string, cause: NodeJS.ErrnoException): ToolError {
-  const why = own(UNSTARTED, cause.code ?? '') ?? cause.message
+  const why = lookUp(UNSTARTED, cause.code ?? '') ?? cause.message
   return new ToolError('tool-unstarted', `${program} cannot be started: ${why}`, { hint: ROOM, cause })
 }
 

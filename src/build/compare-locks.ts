@@ -3,7 +3,9 @@
  *
  * Left out: what follows from a difference; that is `take-lock.ts`'s to say.
  */
+
 import type { Problem } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import { type VersionChange, versionChange } from '../debian/versions.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
 import { type LockRequest, lockedSet } from './lock.js'
@@ -27,7 +29,7 @@ export function misfits(lock: Lock, request: LockRequest, pins: Lock['images'], 
     return words.map((message) => problem('set-changed', set, message))
   })
   const guests = unionOf(Object.keys(lock.images), Object.keys(pins)).flatMap((guest) => {
-    const [locked, now] = [lock.images[guest], pins[guest]]
+    const [locked, now] = [lookUp(lock.images, guest), lookUp(pins, guest)]
     if (!locked) return [problem('set-changed', `guest.${guest}`, 'its image is not locked')]
     if (!now)
       return [problem('set-changed', `guest.${guest}`, 'an image is locked, and the profile names none')]
@@ -95,7 +97,7 @@ export function lockChanges(before: Lock, after: Lock): LockChanges {
     }
   }
   const images = unionOf(Object.keys(before.images), Object.keys(after.images)).flatMap((guest) => {
-    const change = imageChange(before.images[guest]?.sha256, after.images[guest]?.sha256)
+    const change = imageChange(lookUp(before.images, guest)?.sha256, lookUp(after.images, guest)?.sha256)
     return change ? [{ guest, change }] : []
   })
   return { packages: [...packages.values()].sort((a, b) => (a.name < b.name ? -1 : 1)), images }
@@ -113,7 +115,7 @@ function setChanges(before: Lock, after: Lock, set: string): Omit<PackageChange,
 type ByName = Map<string, LockedPackage>
 
 function packagesByName(lock: Lock, set: string): ByName {
-  const packages = lock.sets[set] ? lockedSet(lock, set) : []
+  const packages = lookUp(lock.sets, set) ? lockedSet(lock, set) : []
   return new Map(packages.map((item) => [item.name, item]))
 }
 

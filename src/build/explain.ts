@@ -3,9 +3,11 @@
  *
  * What a stage's inputs say by digests is spelled out, as far as it is known: files by path, packages by version.
  */
+
 import type { Json, Sha256 } from '../base/digests.js'
 import { sha256 } from '../base/digests.js'
 import { type JsonChange, jsonChanges } from '../base/json-changes.js'
+import { lookUp } from '../base/lookup.js'
 import type { Stage } from './stage.js'
 import { type Stages, stageList } from './stages.js'
 import type { Store } from './store.js'
@@ -52,7 +54,7 @@ function spelledInputs(
     for (const digest of known) {
       const stage = stages.get(digest)
       if (stage !== undefined) add('stages', { [stage]: digest })
-      else add(NAMES[name] ?? name, meanings[digest] ?? {})
+      else add(lookUp(NAMES, name) ?? name, lookUp(meanings, digest) ?? {})
     }
   }
   return spelled

@@ -3,10 +3,12 @@
  *
  * Left out: when one is made (`take-lock.ts`), and how its packages come into the store (`fetch.ts`).
  */
+
 import { access, constants, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import { readUserText } from '../base/user-file.js'
 import { archiveSources, openApt, packageId, resolvePackages, withComponents } from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
@@ -86,7 +88,8 @@ function parseLock(text: string): Lock | undefined {
       lock.sets &&
       lock.images &&
       Number.isInteger(lock.epoch)
-    const known = whole && Object.values(lock.sets).every((ids) => ids.every((id) => lock.packages[id]))
+    const known =
+      whole && Object.values(lock.sets).every((ids) => ids.every((id) => lookUp(lock.packages, id)))
     return known ? { ...lock, asked: lock.asked ?? [] } : undefined
   } catch {
     return undefined
@@ -167,7 +170,7 @@ async function lockSuite(
 
 /** The packages of a set, in the lock's order. */
 export function lockedSet(lock: Lock, set: string): LockedPackage[] {
-  const ids = lock.sets[set]
+  const ids = lookUp(lock.sets, set)
   if (!ids) throw new Error(`BUG: the lock has no set ${set}`)
   return ids.map((id) => lock.packages[id] as LockedPackage)
 }

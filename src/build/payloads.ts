@@ -3,9 +3,11 @@
  *
  * Left out: the image that they are put together in (`final.ts`).
  */
+
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../base/digests.js'
+import { lookUp } from '../base/lookup.js'
 import { limited } from '../base/parallel.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
@@ -84,7 +86,7 @@ async function makeHostAndGuests(making: Making): Promise<{ host: Done; disks: R
   }
   const host = tree(own.stages.hostTree, 'host').then((done) => slot(() => makeHostRoot(own, done)))
   const disks = own.plan.guests.map(async (guest) => {
-    const stage = own.stages.guestTrees[guest.name]
+    const stage = lookUp(own.stages.guestTrees, guest.name)
     const done = stage && (await tree(stage, `guest.${guest.name}`))
     return [guest.name, await slot(() => makeDisk(own, guest, done))] as const
   })

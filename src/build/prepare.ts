@@ -102,7 +102,7 @@ export function lockQuestion(request: { profile: string; lock?: string }, profil
 }
 
 async function readProfileFiles(profile: Profile, folder: string): Promise<ProfileFiles> {
-  const sshKeyFiles: Record<string, string> = {}
+  const sshKeyFiles: Record<string, string> = Object.create(null)
   for (const path of profile.host?.admin?.sshKeyFiles ?? []) {
     sshKeyFiles[path] = await readUserText(resolve(folder, path))
   }

@@ -4,8 +4,10 @@
  * Rough and on the safe side: a build that is refused although it would just have fitted costs less than one that
  * fails at its end.
  */
+
 import { statfs } from 'node:fs/promises'
 import { KeyvisorError } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
 import type { GuestPlan, Plan } from '../plan/types.js'
 import { payloadSizes, sourceSize, storedStage } from './estimate.js'
@@ -73,7 +75,7 @@ async function openNeeds(
     [stages.esp, { scratch: sizes.esp, result: sizes.esp }],
   ])
   for (const guest of plan.guests) {
-    const tree = stages.guestTrees[guest.name]
+    const tree = lookUp(stages.guestTrees, guest.name)
     if (tree) needs.set(tree, TREE.guest)
     needs.set(stages.guestDisks[guest.name] as Stage, await diskNeed(guest))
   }

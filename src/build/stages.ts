@@ -1,7 +1,9 @@
 /**
  * The stages of a build and their keys: a pure function of the plan, the lock and digests of our own files.
  */
+
 import type { Json, Sha256 } from '../base/digests.js'
+import { lookUp } from '../base/lookup.js'
 import type { GuestPlan, Lock, Plan } from '../plan/types.js'
 import { setDigest } from './lock.js'
 import { type Stage, stage } from './stage.js'
@@ -51,7 +53,7 @@ export const HOST_EXCLUDES = [
 
 export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stages {
   const common = { tools: digests.tools, epoch: plan.epoch }
-  const script = (path: string) => digests.program[path] ?? missing(path)
+  const script = (path: string) => lookUp(digests.program, path) ?? missing(path)
   const tree = (name: string, title: string, set: string, rest: Record<string, Json>) =>
     stage(name, 1, title, {
       ...common,
@@ -134,7 +136,7 @@ function guestDisk(
     ...common,
     tree: (tree as Stage).key,
     script: digests.program['src/guests/disk.sh'] ?? missing('src/guests/disk.sh'),
-    entries: digests.guestEntries[name] ?? missing(name),
+    entries: lookUp(digests.guestEntries, name) ?? missing(name),
     // The disk's GUIDs and the file system's UUID derive from it.
     uuid: guest.uuid,
     units: source.units,

@@ -4,6 +4,7 @@
  *
  * Decoded only, to tell what an image holds: veritysetup writes and checks.
  */
+import { lookUp } from '../base/lookup.js'
 import type { Bytes } from '../base/units.js'
 import { gap, latin1, raw, struct, u16, u32, u64, uuid } from './bytes.js'
 
@@ -53,7 +54,7 @@ export function verityTreeBytes({
   dataBlocks,
   hashBlockBytes,
 }: VeritySuperblock): Bytes | undefined {
-  const digestBytes = DIGEST_BYTES[algorithm]
+  const digestBytes = lookUp(DIGEST_BYTES, algorithm)
   if (!digestBytes) return undefined
   const perBlock = hashBlockBytes / digestBytes
   let blocks = 1 // the superblock's own

@@ -3,10 +3,12 @@
  *
  * Left out: whether what a partition holds is sound. Other people's checkers tell that.
  */
+
 import type { Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
 import { printable } from '../disk/bytes.js'
@@ -256,7 +258,7 @@ const PAYLOADS: Record<string, PayloadName> = {
 }
 
 function payloadOf(name: string): PayloadName | null {
-  return PAYLOADS[name] ?? null
+  return lookUp(PAYLOADS, name) ?? null
 }
 
 function partitionNotes(partitions: InspectedPartition[]): string[] {
@@ -264,7 +266,7 @@ function partitionNotes(partitions: InspectedPartition[]): string[] {
     const label = `partition ${number} (${printable(name)})`
     if (used > sizeOf(extent))
       return [`${label} holds ${content.kind} of ${formatBytes(used)}, which is more than fits`]
-    const expected = EXPECTED[name]
+    const expected = lookUp(EXPECTED, name)
     if (!expected || expected.includes(content.kind)) return []
     return [`${label} should hold ${expected[0]}, and holds ${content.kind}`]
   })

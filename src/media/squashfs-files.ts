@@ -4,9 +4,11 @@
  *
  * Spec: squashfs-tools, "pseudo file definitions" (mksquashfs(1)).
  */
+
 import { type FileHandle, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, GiB, MiB } from '../base/units.js'
 import type { ComparedFile } from './compare.js'
@@ -80,7 +82,7 @@ function entryOf(path: string, kind: string, rest: string, start: Bytes, file: F
   // A second name of a file, which is in the list already.
   if (kind === 'L') return { path, facts: { kind: 'hard link', target: rest }, size: 0 }
   const [time = '', mode = '', uid = '', gid = '', ...more] = rest.split(' ')
-  const facts = { kind: KINDS[kind] ?? kind, mode, owner: `${uid}:${gid}`, time: Number(time) || 0 }
+  const facts = { kind: lookUp(KINDS, kind) ?? kind, mode, owner: `${uid}:${gid}`, time: Number(time) || 0 }
   if (kind !== 'R') return { path, facts: { ...facts, target: more.join(' ') }, size: 0 }
   const [size, offset] = [Number(more[0]) || 0, Number(more[1]) || 0]
   return {

@@ -5,9 +5,11 @@
  * Left out: sizes that depend on finished bytes (`layout.ts`), and checks of the profile (`profile/`): what is
  * wrong here although it was validated is our own bug.
  */
+
 import { resolve } from 'node:path/posix'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes, MiB, parseBytes, parsePercent } from '../base/units.js'
 import {
   type Admin,
@@ -110,7 +112,7 @@ function planHost(profile: Profile, files: ProfileFiles): HostPlan {
 function planAdmin(given: Admin, files: ProfileFiles): HostPlan['admin'] {
   const admin = { ...DEFAULTS.admin, ...given }
   const fromFiles = admin.sshKeyFiles.flatMap((path) => {
-    const text = files.sshKeyFiles[path]
+    const text = lookUp(files.sshKeyFiles, path)
     if (text === undefined) throw new Error(`BUG: ${path} was not read`)
     return keyLines(text)
   })
@@ -224,14 +226,14 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
     return {
       kind: 'debian',
       suite: tree.suite,
-      sources: lock.sources[tree.suite] ?? [],
+      sources: lookUp(lock.sources, tree.suite) ?? [],
       packages: guestPackages(tree, guest.usb),
       files: tree.files.map((file) => planFile(file, files.folder)),
       units: [...tree.units],
       size: bytes(tree.size),
     }
   }
-  const pinned = lock.images[guest.name]
+  const pinned = lookUp(lock.images, guest.name)
   if (!pinned) throw new Error(`BUG: the lock has no image for guest ${guest.name}`)
   const { image, format } = guest.source
   return {
@@ -245,7 +247,7 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
 
 /** The size that the profile names, else the base image's. Smaller than the base would cut its file system off. */
 function diskSize(guest: Guest, source: GuestSource, files: ProfileFiles): Bytes {
-  const base = source.kind === 'debian' ? source.size : files.virtualSizes[guest.name]
+  const base = source.kind === 'debian' ? source.size : lookUp(files.virtualSizes, guest.name)
   if (base === undefined) throw new Error(`BUG: the size of guest ${guest.name}'s image was not read`)
   const size = guest.disk === undefined ? base : bytes(guest.disk)
   if (size < base) {
@@ -296,7 +298,7 @@ export function libraryIndex(
   bases: Readonly<Record<string, { sha256: string; size: Bytes }>>,
 ): LibraryIndex {
   const guests = plan.guests.map(({ source: _, ...definition }): LibraryGuest => {
-    const base = bases[definition.name]
+    const base = lookUp(bases, definition.name)
     if (!base) throw new Error(`BUG: guest ${definition.name} has no base image`)
     const digest = sha256(canonicalJson([definition as unknown as Json, base.sha256]))
     const { sha256: baseDigest, size } = base

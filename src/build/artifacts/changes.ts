@@ -2,7 +2,9 @@
  * What changed since an earlier build: sizes, guests, and packages of each root, as Markdown. Pure, but for reading the
  * earlier manifest.
  */
+
 import { KeyvisorError } from '../../base/errors.js'
+import { lookUp } from '../../base/lookup.js'
 import { formatBytes } from '../../base/units.js'
 import { readUserText } from '../../base/user-file.js'
 import { type VersionChange, versionChange } from '../../debian/versions.js'
@@ -66,7 +68,7 @@ export function changesText(before: Compared, now: Compared): string {
     packagesText(before.packages.host, now.packages.host),
     ...both.flatMap(({ name }) => [
       `## Packages of guest ${name}`,
-      packagesText(before.packages.guests[name] ?? [], now.packages.guests[name] ?? []),
+      packagesText(lookUp(before.packages.guests, name) ?? [], lookUp(now.packages.guests, name) ?? []),
     ]),
   ]
     .join('\n\n')

@@ -3,7 +3,9 @@
  *
  * Left out: licences. Debian tells them in files of free form, and a guess would not be true.
  */
+
 import type { Sha256 } from '../../base/digests.js'
+import { lookUp } from '../../base/lookup.js'
 import type { GuestPlan, Lock, LockedPackage, Plan } from '../../plan/types.js'
 import type { Manifest, ManifestPackage } from '../manifest.js'
 
@@ -30,12 +32,12 @@ export function rootComponents(plan: Plan, manifest: Manifest, lock: Lock): Root
     list.map((item) => ({
       ...item,
       purl: packageUrl(item, suite),
-      sha256: lock.packages[`${item.name}_${item.version}_${item.architecture}`]?.sha256 ?? null,
+      sha256: lookUp(lock.packages, `${item.name}_${item.version}_${item.architecture}`)?.sha256 ?? null,
     }))
   const { suite, hostname } = plan.host
   const guest = ({ name, source }: GuestPlan): RootComponents => {
     if (source.kind === 'image') return { id: `guest-${name}`, name, suite: null, packages: [] }
-    const list = packages(manifest.packages.guests[name] ?? [], source.suite)
+    const list = packages(lookUp(manifest.packages.guests, name) ?? [], source.suite)
     return { id: `guest-${name}`, name, suite: source.suite, packages: list }
   }
   const host = { id: 'host', name: hostname, suite, packages: packages(manifest.packages.host, suite) }

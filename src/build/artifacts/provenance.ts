@@ -4,8 +4,10 @@
  *
  * Spec: in-toto Statement v1; SLSA provenance v1. Left out: what only a CI knows of itself (run, account, times).
  */
+
 import { basename } from 'node:path'
 import type { Json, Sha256 } from '../../base/digests.js'
+import { lookUp } from '../../base/lookup.js'
 import type { Lock } from '../../plan/types.js'
 import type { Manifest } from '../manifest.js'
 import { packageUrl } from './components.js'
@@ -50,7 +52,7 @@ function packages(lock: Lock): Json[] {
   const suites = new Map(lock.asked.map(({ set, suite }) => [set, suite]))
   const uris = new Map<string, Sha256>()
   for (const [set, ids] of Object.entries(lock.sets)) {
-    for (const item of ids.flatMap((id) => lock.packages[id] ?? [])) {
+    for (const item of ids.flatMap((id) => lookUp(lock.packages, id) ?? [])) {
       uris.set(packageUrl(item, suites.get(set) ?? ''), item.sha256)
     }
   }
