@@ -14,6 +14,7 @@ import { type Explanation, explain, lastInputs, rememberInputs, spellOut } from 
 import { makeFinal } from './final.js'
 import type { Manifest } from './manifest.js'
 import { makePayloads } from './payloads.js'
+import { placed } from './place.js'
 import { type Prepared, type PrepareRequest, prepare } from './prepare.js'
 import { pruneStore } from './prune.js'
 import { checkSpace } from './space.js'
@@ -92,7 +93,9 @@ async function makeImage(
   run: StageRun,
 ): Promise<Manifest> {
   await checkSpace(prepared, run.store, dirname(image))
-  const payloads = await makePayloads(prepared, run)
+  const payloads = await makePayloads(prepared, run).catch(async (error) => {
+    throw await placed(error, prepared.profileFile)
+  })
   const manifest = await onDisk(prepared.stages.image.title, () => makeFinal(prepared, payloads, image, run))
   await replaceFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`)
   await rememberImage(prepared, image, run)

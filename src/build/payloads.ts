@@ -26,7 +26,7 @@ import { type DebSource, fetchDebs, lockedDebs } from './fetch.js'
 import type { ManifestPayload, StickManifest } from './manifest.js'
 import type { Prepared } from './prepare.js'
 import { type Done, runStage, type Stage, type StageRun } from './stage.js'
-import { HOST_EXCLUDES } from './stages.js'
+import { EXCLUDED_DRIVERS, HOST_EXCLUDES } from './stages.js'
 import type { StoredObject } from './store.js'
 import { toolsTree } from './tools.js'
 
@@ -108,6 +108,7 @@ function makeTree(making: Making, stage: Stage, set: string): Promise<Done> {
       packages: asked.packages,
       debs: await debsOf(making, set, run),
       excludes: set === 'host' ? HOST_EXCLUDES : [],
+      excludedDrivers: set === 'host' ? EXCLUDED_DRIVERS : [],
       epoch: plan.epoch,
     }
     return { files: { tree: await packTree(request, scratch, tools, options(run, note)) }, facts: {} }
@@ -138,7 +139,10 @@ function makeDisk(making: Making, guest: GuestPlan, tree: Done | undefined): Pro
   return runStage(run, stages.guestDisks[guest.name] as Stage, async (scratch, note) => {
     if (source.kind === 'image')
       return { files: { disk: await takeImage(source, scratch, tools, run.signal) }, facts: {} }
-    const request = { guest, source, treeSquashfs: objectPath(tree as Done, 'tree'), epoch: plan.epoch }
+    // The plan has the guests in the profile's order.
+    const place = `guests[${plan.guests.indexOf(guest)}].source.debian`
+    const treeSquashfs = objectPath(tree as Done, 'tree')
+    const request = { guest, source, place, treeSquashfs, epoch: plan.epoch }
     const files = await packGuestDisk(request, scratch, tools, readable, options(run, note))
     return { files: { ...files }, facts: {} }
   })

@@ -36,6 +36,8 @@ export interface PrepareRequest extends LockUse {
 
 export interface Prepared {
   profile: Profile
+  /** Where it was read, as the user named it. */
+  profileFile: string
   plan: Plan
   /** For the host's root alone: nothing that is printed or published is made of them but a stretched digest. */
   secrets: Secrets
@@ -54,7 +56,10 @@ export interface Prepared {
 }
 
 /** Scripts of ours whose text decides bytes. */
-const PROGRAM = ['src/debian/tree.sh', 'src/host/root.sh', 'src/host/customize.sh', 'src/guests/disk.sh']
+const PROGRAM = [
+  ...['src/debian/tree.sh', 'src/debian/lay.sh', 'src/host/root.sh', 'src/host/customize.sh'],
+  'src/guests/disk.sh',
+]
 
 /**
  * Validates the profile, takes or makes its lock, and plans. Throws `invalid-profile` with all problems, and what
@@ -75,7 +80,17 @@ export async function prepare(request: PrepareRequest, run: StageRun): Promise<P
   const stages = planStages(plan, lock, digests)
   const archives = archivesOf(lock, profile.host)
   const pinned = { lock, archives, lockFile: question.path, lockMade: made }
-  return { profile, plan, secrets, ...pinned, stages, meanings, builder, warnings }
+  return {
+    profile,
+    profileFile: request.profile,
+    plan,
+    secrets,
+    ...pinned,
+    stages,
+    meanings,
+    builder,
+    warnings,
+  }
 }
 
 /** Validates a profile. Throws `invalid-profile` with all problems. */

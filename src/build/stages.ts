@@ -38,8 +38,11 @@ export interface Stages {
   image: Stage
 }
 
-/** Drivers that no host of virtual machines needs: a third of the kernel's modules. */
-const EXCLUDED_DRIVERS = [
+/**
+ * Drivers that no host of virtual machines needs: a third of the kernel's modules. Which of them stay because a kept module
+ * needs them is found in the tree (`debian/tree.sh`).
+ */
+export const EXCLUDED_DRIVERS = [
   ...['sound', 'drivers/media', 'drivers/staging', 'drivers/infiniband', 'drivers/isdn', 'drivers/iio'],
   ...['drivers/gpu/drm/amd', 'drivers/gpu/drm/nouveau', 'drivers/gpu/drm/xe', 'drivers/accel'],
 ]
@@ -48,7 +51,6 @@ const EXCLUDED_DRIVERS = [
 export const HOST_EXCLUDES = [
   ...['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map((name) => `path-exclude=/usr/share/${name}/*`),
   'path-include=/usr/share/doc/*/copyright',
-  ...EXCLUDED_DRIVERS.map((name) => `path-exclude=/usr/lib/modules/*/kernel/${name}/*`),
 ]
 
 export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stages {
@@ -66,12 +68,13 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
   const hostTree = tree('tree.host', 'install the host', 'host', {
     asked: plan.host.packages,
     excludes: HOST_EXCLUDES,
+    drivers: EXCLUDED_DRIVERS,
   })
   const { files: _, kernelArguments, ...hostSettings } = plan.host
   const hostRoot = stage('root', 2, 'make the host root', {
     ...common,
     tree: hostTree.key,
-    scripts: [script('src/host/root.sh'), script('src/host/customize.sh')],
+    scripts: ['src/host/root.sh', 'src/host/customize.sh', 'src/debian/lay.sh'].map(script),
     entries: digests.hostEntries,
     version: digests.version,
     settings: hostSettings as unknown as Json,
@@ -83,7 +86,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
   for (const guest of plan.guests) {
     const { name, source } = guest
     if (source.kind === 'debian') {
-      const rest = { asked: source.packages, excludes: [] }
+      const rest = { asked: source.packages, excludes: [], drivers: [] }
       guestTrees[name] = tree(`tree.${name}`, `install guest ${name}`, `guest.${name}`, rest)
     }
     guestDisks[name] = guestDisk(guest, guestTrees[name], digests, common)
@@ -135,7 +138,9 @@ function guestDisk(
   return stage(`disk.${name}`, 2, `make the disk of guest ${name}`, {
     ...common,
     tree: (tree as Stage).key,
-    script: digests.program['src/guests/disk.sh'] ?? missing('src/guests/disk.sh'),
+    scripts: ['src/guests/disk.sh', 'src/debian/lay.sh'].map(
+      (path) => digests.program[path] ?? missing(path),
+    ),
     entries: lookUp(digests.guestEntries, name) ?? missing(name),
     // The disk's GUIDs and the file system's UUID derive from it.
     uuid: guest.uuid,

@@ -6,6 +6,7 @@
 # ARCHIVE   folder with the .debs and their Packages index
 # SUITE, PACKAGES (with commas)
 # EXCLUDES  lines for dpkg.cfg.d, such as path-exclude=/usr/share/doc/*
+# EXCLUDED_DRIVERS  folders of kernel modules that are left out, a line each, such as drivers/media; empty for none
 # PACK      command that packs the folder $TREE into $SCRATCH/tree.squashfs
 # SOURCE_DATE_EPOCH
 
@@ -34,6 +35,19 @@ rm -f var/lib/dpkg/*-old var/cache/debconf/*-old etc/.pwd.lock
 mkdir -p var/cache/apt/archives/partial var/lib/apt/lists/partial
 # Device nodes differ between root and a user who may not make them; the systems that start here make their own.
 rm -rf dev/* 2>/dev/null || :
+
+# Leaves out drivers, but for those that another module needs: depmod(8) has listed of each module all that it needs, also
+# what those need in turn.
+leave_out_drivers() {
+  printf '%s\n' "$EXCLUDED_DRIVERS" | sed 's,.*,^kernel/&/,' > "$SCRATCH/excluded"
+  grep -v -f "$SCRATCH/excluded" "$1/modules.dep" | tr -d : | tr ' ' '\n' | sort -u > "$SCRATCH/kept"
+  cut -d: -f1 "$1/modules.dep" | sort | comm -23 - "$SCRATCH/kept" > "$SCRATCH/left-out"
+  (cd "$1" && xargs -r rm -- < "$SCRATCH/left-out" && find kernel -type d -empty -delete)
+  chroot . depmod "${1##*/}"
+}
+if [ -n "$EXCLUDED_DRIVERS" ]; then
+  for modules in usr/lib/modules/*; do leave_out_drivers "$modules"; done
+fi
 find . -xdev -newermt "@$SOURCE_DATE_EPOCH" -print0 | xargs -0r touch --no-dereference --date="@$SOURCE_DATE_EPOCH"
 touch --date="@$SOURCE_DATE_EPOCH" dev
 

@@ -24,6 +24,8 @@ export interface TreeRequest {
   debs: Deb[]
   /** Lines for dpkg.cfg(5): what is not unpacked at all. */
   excludes: string[]
+  /** Folders of kernel modules that are left out, but for what other modules need, such as `drivers/media`. */
+  excludedDrivers: string[]
   epoch: number
 }
 
@@ -55,6 +57,7 @@ export async function packTree(
       SUITE: request.suite,
       PACKAGES: request.packages.join(','),
       EXCLUDES: request.excludes.join('\n'),
+      EXCLUDED_DRIVERS: request.excludedDrivers.join('\n'),
       PACK: shellWords(pack),
       SOURCE_DATE_EPOCH: String(request.epoch),
     },

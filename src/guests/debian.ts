@@ -13,7 +13,8 @@ import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, MiB, SECTOR } from '../base/units.js'
 import { makeBiosLoader, writeEsp } from '../debian/boot.js'
-import { plannedEntries, type TarEntry, writeTar } from '../debian/files.js'
+import { type TarEntry, writeTar } from '../debian/files.js'
+import { refusalOr, writeLaying } from '../debian/lay.js'
 import { packageFile, runInNamespace } from '../debian/namespace.js'
 import { shellWords } from '../debian/tree.js'
 import { type Ext4Request, ext4Arguments } from '../disk/ext4.js'
@@ -35,6 +36,8 @@ const ROOT_AT: Bytes = 2 * ALIGNMENT + ESP
 export interface GuestDiskRequest {
   guest: GuestPlan
   source: DebianSource
+  /** Where the profile has the source, such as `guests[0].source.debian`. */
+  place: string
   treeSquashfs: string
   epoch: number
 }
@@ -118,10 +121,10 @@ async function makeRoot(
   readable: string[],
   options: { signal?: AbortSignal; onLine?: (line: string) => void },
 ): Promise<void> {
-  const { guest, source, epoch } = request
-  const [overlay, files] = [join(scratch, 'overlay.tar'), join(scratch, 'files.tar')]
+  const { guest, source, place, epoch } = request
+  const overlay = join(scratch, 'overlay.tar')
   await writeTar(guestEntries(guest, source), epoch, overlay)
-  await writeTar(plannedEntries(source.files), epoch, files)
+  await writeLaying(source.files, `${place}.files`, epoch, scratch)
   const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
   const env = { SOURCE_DATE_EPOCH: String(epoch) }
   const folder = join(scratch, 'root')
@@ -140,14 +143,15 @@ async function makeRoot(
       ...env,
       SCRATCH: scratch,
       UNITS: source.units.join(' '),
+      PLACE: place,
       UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack, binds })),
       MAKE_EXT4: shellWords(tools.argv({ tool: 'mke2fs', args: mke2fs, binds, env })),
     },
-    tree: { folder, from: [request.treeSquashfs, overlay, files] },
+    tree: { folder, from: [request.treeSquashfs, overlay, join(scratch, 'files.tar')] },
     ...options,
-  }).catch((error: KeyvisorError) => {
-    if (diskError(error, '') || !/Could not allocate|ext2fs_.*while populating/.test(error.message))
-      throw error
+  }).catch(async (error: KeyvisorError) => {
+    const isFull = /Could not allocate|ext2fs_.*while populating/.test(error.message)
+    if (diskError(error, '') || !isFull) throw await refusalOr(error, scratch)
     const message = `the packages and files of guest ${guest.name} do not fit its disk of ${formatBytes(source.size)}`
     throw new KeyvisorError('guest-disk-full', message, {
       hint: 'raise source.debian.size of the guest',

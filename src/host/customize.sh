@@ -3,6 +3,7 @@
 # ADMIN, LOCALE, TIMEZONE   from the profile; secrets are files in /run/keyvisor
 # VERSION   of Keyvisor
 # SOURCE_DATE_EPOCH
+. /run/keyvisor/lay.sh
 
 # The one user; libvirt without a password, as on any workstation with virt-manager.
 getent passwd "$ADMIN" >/dev/null || useradd --create-home --shell /bin/bash --groups sudo,libvirt,kvm,adm "$ADMIN"
@@ -33,14 +34,15 @@ ln -sf /dev/null /etc/systemd/system-generators/systemd-ssh-generator
 
 # Where the stick's other partitions and its kept state appear.
 mkdir -p /data /etc/ssh/keys /etc/ssh/authorized_keys /etc/libvirt/nwfilter /etc/libvirt/secrets \
-  /etc/libvirt/storage /var/log/keyvisor /var/lib/systemd /var/lib/swtpm-localca
+  /etc/libvirt/storage /var/log/keyvisor /var/log/journal /var/lib/systemd /var/lib/swtpm-localca
 rm -rf /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autostart
 : > /etc/machine-id
 
-# The user's own files; their units are enabled by presets of theirs, or by links among the files.
-tar -xf /run/keyvisor/files.tar -C /
-
-systemctl --quiet preset-all
+# Services start because Keyvisor or the user says so, not because a package was installed.
+mkdir -p /etc/systemd/system-preset
+for preset in /usr/lib/systemd/system-preset/*.preset; do
+  case $preset in */*keyvisor.preset) ;; *) ln -s /dev/null "/etc/systemd/system-preset/${preset##*/}" ;; esac
+done
 # The stock way in for a credential's key would also be open on real hardware: keyvisor-trial-key.service is ours.
 mkdir -p /etc/tmpfiles.d
 ln -sf /dev/null /etc/tmpfiles.d/provision.conf
@@ -50,27 +52,22 @@ for unit in systemd-repart.service systemd-growfs-root.service ldconfig.service 
   systemd-pcrmachine.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service; do
   ln -sf /dev/null "/etc/systemd/system/$unit"
 done
-# What these units would have made.
+
+# What is made from files, also from the user's own: their units are enabled by presets of theirs.
+kernel=$(basename /usr/lib/modules/*)
+lay_files
+systemctl --quiet preset-all
 ldconfig
 journalctl --update-catalog
+if has_files "/modules/$kernel/"; then depmod "$kernel"; fi
 
 # Only confinement that is used: a hundred unused profiles cost half a minute of an emulated boot.
 find /etc/apparmor.d -maxdepth 1 -type f ! -name 'usr.sbin.libvirtd' ! -name 'usr.lib.libvirt.virt-aa-helper' \
   ! -name 'usr.bin.swtpm' ! -name usr.sbin.dnsmasq -delete
-
-# The packages' own scripts have made these, and the user's files may have added to what they are made from.
-if tar -tf /run/keyvisor/files.tar | grep -q '/udev/hwdb.d/'; then
-  systemd-hwdb update --usr
-fi
-if tar -tf /run/keyvisor/files.tar | grep -q '/modules/'; then
-  depmod "$(basename /usr/lib/modules/*)"
-fi
-# dpkg makes the folders of what it leaves out.
-find /usr/lib/modules -type d -empty -delete
-
 # Locales, docs and icons that the packages' own exclusion did not reach.
 find /usr/share/doc /usr/share/man /usr/share/info /usr/share/locale -mindepth 1 -delete 2>/dev/null || :
 rm -rf /usr/share/icons /usr/share/pixmaps /usr/share/bash-completion /initrd.img* /vmlinuz*
 rm -rf /var/lib/dpkg/*-old /etc/*- /etc/.pwd.lock /tmp/* /var/tmp/*
 find /var/log /var/cache -type f -delete
-mkdir -p /var/log/journal
+
+lay_files_again

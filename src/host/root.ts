@@ -7,7 +7,8 @@
 import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
-import { moduleClosure, overlayEntries, plannedEntries, type TarEntry, writeTar } from '../debian/files.js'
+import { moduleClosure, overlayEntries, type TarEntry, writeTar } from '../debian/files.js'
+import { refusalOr, writeLaying } from '../debian/lay.js'
 import { packageFile, runInNamespace } from '../debian/namespace.js'
 import { shellWords } from '../debian/tree.js'
 import { appendHashTree, type HashTree } from '../disk/hash-tree.js'
@@ -30,10 +31,10 @@ const ROOT_SQUASHFS = [
 ]
 
 /**
- * Microcode is loaded from the initrd, before there is a root: here it would be 16 MB more. The kernel and its initrd are
- * on the ESP.
+ * The kernel and its initrd are on the ESP. Microcode is loaded from the initrd, before there is a root, and would be 16 MB
+ * more: root.sh lists the packages' files of it.
  */
-const NOT_PACKED = ['dev/*', 'boot/*', 'usr/lib/firmware/intel-ucode', 'usr/lib/firmware/amd-ucode']
+const NOT_PACKED = ['dev/*', 'boot/*']
 
 export interface HostFiles {
   root: string
@@ -105,9 +106,9 @@ export async function packHostRoot(
   options: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
 ): Promise<HostFiles> {
   const { host, epoch } = request
-  const [overlay, files] = [join(scratch, 'overlay.tar'), join(scratch, 'files.tar')]
+  const overlay = join(scratch, 'overlay.tar')
   await writeTar(request.entries, epoch, overlay)
-  await writeTar(plannedEntries(host.files), epoch, files)
+  await writeLaying(host.files, 'host.files', epoch, scratch)
   await writeSecrets(request, scratch)
   await copyFile(packageFile('src/host/customize.sh'), join(scratch, 'customize.sh'))
   const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
@@ -115,7 +116,8 @@ export async function packHostRoot(
   const folder = join(scratch, 'root')
   const unpack = ['-q', '-n', '-f', '-d', folder, request.treeSquashfs]
   const env = { SOURCE_DATE_EPOCH: String(epoch) }
-  const pack = [folder, root, ...ROOT_SQUASHFS, '-wildcards', '-e', ...NOT_PACKED]
+  const notPacked = ['-wildcards', '-ef', join(scratch, 'not-packed'), '-e', ...NOT_PACKED]
+  const pack = [folder, root, ...ROOT_SQUASHFS, ...notPacked]
   await runInNamespace({
     path: packageFile('src/host/root.sh'),
     env: {
@@ -128,8 +130,10 @@ export async function packHostRoot(
       LOCALE: host.locale,
       TIMEZONE: host.timezone,
     },
-    tree: { folder, from: [request.treeSquashfs, overlay, files] },
+    tree: { folder, from: [request.treeSquashfs, overlay, join(scratch, 'files.tar')] },
     ...options,
+  }).catch(async (error) => {
+    throw await refusalOr(error, scratch)
   })
   const tree = await appendHashTree(root, tools)
   return {

@@ -49,8 +49,14 @@ export const CODES = {
   'duplicate-port': error('Two guests want the same port of the stick.'),
   'duplicate-serial': error('Two disks of a guest have the same serial number.'),
   'duplicate-target': error('Two files go to the same place.'),
+  'target-below-file': error('One file goes below another, which would have to be a folder.'),
   'duplicate-usb': error('A USB device is given twice: to one guest, or to two that the stick starts.'),
   'duplicate-share': error('A guest has the same shared folder twice.'),
+  // Rules across fields: files.
+  'no-effect': error(
+    'A file goes where it would have no effect, or where Keyvisor writes what the profile says elsewhere.',
+  ),
+  'long-target': error('A path, or a name in it, is longer than Linux allows.'),
   // Rules across fields: the host.
   'no-login': warning('Nobody can log in: there is no SSH key and no password hash.'),
   'bad-ssh-key': error('What is given as an SSH key is not an OpenSSH public key.'),

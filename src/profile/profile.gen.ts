@@ -172,11 +172,11 @@ export interface Host {
    */
   firmware?: HardwareFirmware[]
   /**
-   * Debian packages beside those that every host has.
+   * Debian packages beside those that every host has. Their services start only where a preset in `files` enables them (systemd.preset(5)).
    */
   packages?: Package[]
   /**
-   * Files of yours that go into the host's root.
+   * Files of yours that go into the host's root, over those of packages. Units among them start where a preset among them enables them, such as `/etc/systemd/system-preset/50-mine.preset`. What is below `/home`, `/var/log`, `/var/lib/libvirt` and the other folders that the stick keeps is there from the first start, and the stick's own from then on.
    */
   files?: RootFile[]
 }
@@ -279,7 +279,7 @@ export interface RootFile {
    */
   source: string
   /**
-   * Where it goes: an absolute path.
+   * Where it goes: an absolute path. Not where each start begins anew (`/run`, `/tmp`, `/dev`, `/proc`, `/sys`); on the host not in `/boot` and `/data` either, nor where the profile's own fields write. systemd empties `/var/tmp` of what is older than 30 days.
    */
   target: string
   /**
@@ -287,7 +287,7 @@ export interface RootFile {
    */
   mode?: string
   /**
-   * Owner and group, as names or numbers that exist in the root.
+   * Owner and group: names that exist in the root, or numbers up to 65535.
    */
   owner?: string
 }
@@ -392,11 +392,11 @@ export interface DebianTree {
    */
   packages?: Package[]
   /**
-   * Files of yours that go into the guest's root.
+   * Files of yours that go into the guest's root, over those of packages.
    */
   files?: RootFile[]
   /**
-   * systemd units to enable, from packages or from `files`.
+   * systemd units to enable, from packages or from `files`. Each needs a section `[Install]`.
    *
    * Items: Name of one unit.
    */

@@ -6,6 +6,7 @@
  */
 import type { Finding } from './problems.js'
 import type { Profile } from './profile.gen.js'
+import { fileRules } from './rules/files.js'
 import { guestRules } from './rules/guests.js'
 import { hostRules } from './rules/host.js'
 import type { Rule, Sound } from './rules/sound.js'
@@ -15,7 +16,7 @@ import { uniqueRules } from './rules/unique.js'
 export type { Sound } from './rules/sound.js'
 export { HOST_RESERVE } from './rules/stick.js'
 
-const RULES: Rule[] = [...uniqueRules, ...hostRules, ...guestRules, ...stickRules]
+const RULES: Rule[] = [...uniqueRules, ...fileRules, ...hostRules, ...guestRules, ...stickRules]
 
 export function checkRules(profile: Sound<Profile>): Finding[] {
   return RULES.flatMap((rule) => [...rule(profile)])

@@ -57,6 +57,7 @@ const lock: Lock = {
 const digests: InputDigests = {
   program: {
     'src/debian/tree.sh': 'p1',
+    'src/debian/lay.sh': 'p5',
     'src/host/root.sh': 'p2',
     'src/host/customize.sh': 'p3',
     'src/guests/disk.sh': 'p4',
@@ -154,6 +155,7 @@ t.test('a script changes what it makes', async (t) => {
   const script = (path: string) => ({ digests: { program: { ...digests.program, [path]: 'new' } } })
   changes(t, 'tree.sh', script('src/debian/tree.sh'), BUILT)
   changes(t, 'root.sh', script('src/host/root.sh'), ['root', 'esp', 'image'])
+  changes(t, 'lay.sh', script('src/debian/lay.sh'), ['root', ...DISKS, ...END])
   changes(t, 'customize.sh', script('src/host/customize.sh'), ['root', 'esp', 'image'])
   changes(t, 'disk.sh', script('src/guests/disk.sh'), [...DISKS, ...END])
 })

@@ -4,7 +4,7 @@
 import type { Code } from '../codes.js'
 import { type Finding, formatPath } from '../problems.js'
 import type { Guest } from '../profile.gen.js'
-import { entries, fileLists, guestsOf, type Placed, type Rule, type Sound } from './sound.js'
+import { entries, guestsOf, type Placed, type Rule, type Sound } from './sound.js'
 
 function* duplicates(
   code: Code,
@@ -70,20 +70,6 @@ const diskSerials: Rule = (profile) =>
     return [...duplicates('duplicate-serial', 'serial', serials)]
   })
 
-/** Case matters in a path: each list is compared as it is written. */
-const targets: Rule = (profile) =>
-  fileLists(profile).flatMap((files) => {
-    const seen = new Map<string, Placed<unknown>>()
-    return files.flatMap(({ value, path }): Finding[] => {
-      const { target } = value
-      const first = target === undefined ? undefined : seen.get(target)
-      if (target !== undefined && !first) seen.set(target, { value, path })
-      if (!first) return []
-      const message = `${target} is the target of ${formatPath(first.path)} too`
-      return [{ code: 'duplicate-target', path: [...path, 'target'], message }]
-    })
-  })
-
 /** Vendor and product of each of a guest's USB devices, at the place of the device. */
 function usbOf({ value, path }: Placed<Sound<Guest>>): Placed<string | undefined>[] {
   return entries(value.usb, [...path, 'usb']).map(({ value: { vendor, product }, path }) => ({
@@ -107,14 +93,4 @@ const shares: Rule = (profile) =>
     return [...duplicates('duplicate-share', 'shared folder', names)]
   })
 
-export const uniqueRules: Rule[] = [
-  names,
-  uuids,
-  orders,
-  macs,
-  hostPorts,
-  diskSerials,
-  targets,
-  usbDevices,
-  shares,
-]
+export const uniqueRules: Rule[] = [names, uuids, orders, macs, hostPorts, diskSerials, usbDevices, shares]
