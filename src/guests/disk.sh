@@ -17,7 +17,7 @@ kernel=$(basename /usr/lib/modules/*)
 # Enables unit $2; $1 is its place in the profile.
 enable_unit() {
   if ! systemctl --quiet enable "$2" 2> /run/keyvisor-unit; then
-    refuse "$1" "the unit $2 cannot be enabled: $(tail -n 1 /run/keyvisor-unit)"
+    refuse "$1" "the unit $2 cannot be enabled: $(tail -n 1 /run/keyvisor-unit | sed 's/^Failed to enable unit: //')"
   elif [ "$(systemctl is-enabled "$2" 2>/dev/null)" = static ]; then
     refuse "$1" "the unit $2 has no section [Install], and nothing that would start it"
   fi

@@ -41,16 +41,7 @@ rm -rf /etc/libvirt/qemu/networks/default.xml /etc/libvirt/qemu/networks/autosta
 # Services start because Keyvisor or the user says so, not because a package was installed.
 mkdir -p /etc/systemd/system-preset
 for preset in /usr/lib/systemd/system-preset/*.preset; do
-  case $preset in */*keyvisor.preset) ;; *) ln -s /dev/null "/etc/systemd/system-preset/${preset##*/}" ;; esac
-done
-# The stock way in for a credential's key would also be open on real hardware: keyvisor-trial-key.service is ours.
-mkdir -p /etc/tmpfiles.d
-ln -sf /dev/null /etc/tmpfiles.d/provision.conf
-# Not presets: static units that a stick never needs. Each costs seconds of a first boot.
-for unit in systemd-repart.service systemd-growfs-root.service ldconfig.service systemd-journal-catalog-update.service \
-  systemd-update-done.service systemd-hwdb-update.service systemd-firstboot.service e2scrub_reap.service \
-  systemd-pcrmachine.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service; do
-  ln -sf /dev/null "/etc/systemd/system/$unit"
+  case $preset in */*keyvisor.preset) ;; *) ln -sf /dev/null "/etc/systemd/system-preset/${preset##*/}" ;; esac
 done
 
 # What is made from files, also from the user's own: their units are enabled by presets of theirs.
@@ -60,6 +51,16 @@ systemctl --quiet preset-all
 ldconfig
 journalctl --update-catalog
 if has_files "/modules/$kernel/"; then depmod "$kernel"; fi
+
+# The stock way in for a credential's key would also be open on real hardware: keyvisor-trial-key.service is ours.
+mkdir -p /etc/tmpfiles.d
+ln -sf /dev/null /etc/tmpfiles.d/provision.conf
+# Not presets: static units that a stick never needs. Each costs seconds of a first boot.
+for unit in systemd-repart.service systemd-growfs-root.service ldconfig.service systemd-journal-catalog-update.service \
+  systemd-update-done.service systemd-hwdb-update.service systemd-firstboot.service e2scrub_reap.service \
+  systemd-pcrmachine.service systemd-tpm2-setup.service systemd-tpm2-setup-early.service; do
+  ln -sf /dev/null "/etc/systemd/system/$unit"
+done
 
 # Only confinement that is used: a hundred unused profiles cost half a minute of an emulated boot.
 find /etc/apparmor.d -maxdepth 1 -type f ! -name 'usr.sbin.libvirtd' ! -name 'usr.lib.libvirt.virt-aa-helper' \
