@@ -5,7 +5,6 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import { inspectionTools } from '../../src/build/tools.js'
 import { freePort } from '../../src/lab/ports.js'
 import type { Trial } from '../../src/lab/trial.js'
 import { inspectImage } from '../../src/media/inspect.js'
@@ -115,7 +114,7 @@ async function askNetwork(trial: Trial, port: string): Promise<string> {
 
 /** What shell says here, of an image that nobody has to start. */
 export async function askImage(image: string, ask: string): Promise<string> {
-  const { partitions } = await inspectImage(image, inspectionTools())
+  const { partitions } = await inspectImage(image)
   const esp = (partitions.find(({ name }) => name === 'esp')?.first ?? 0) * SECTOR
   const env = { ...process.env, image, esp: `${esp}` }
   return execFileSync('sh', ['-c', ask], { env, encoding: 'utf8' }).trim()
