@@ -1,18 +1,34 @@
 /**
- * Quickstart: builds profiles/demo.yaml, boots the image in QEMU, and says what happened. Run it with
- * `npm run quickstart`, which sets the machine up first.
+ * Quickstart: sets the machine up, builds profiles/demo.yaml, boots the image in QEMU, and says what happened. Run it
+ * with `npm run quickstart`.
  */
+import { spawnSync } from 'node:child_process'
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { exitCodeOf, showError } from '../dist/cli/errors.js'
-import { formatSeconds } from '../dist/cli/progress.js'
-import { safe } from '../dist/cli/safe.js'
-import { openTerminal } from '../dist/cli/terminal.js'
-import { eventText } from '../dist/cli/trial-text.js'
-import { buildImage, EXIT, formatBytes, formatCpus, proveImage, Store, storeFolder } from '../dist/index.js'
+
+const HELP = `npm run quickstart
+Sets this machine up, builds profiles/demo.yaml, and boots the image in QEMU. It takes no arguments.`
+
+const unknown = process.argv[2]
+if (unknown !== undefined) {
+  const isHelp = unknown === '--help' || unknown === '-h'
+  console.error(isHelp ? HELP : `quickstart takes no arguments, and there is "${unknown}"\n${HELP}`)
+  process.exit(isHelp ? 0 : 2)
+}
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 process.chdir(root)
+const setUp = spawnSync('scripts/setup.sh', { stdio: 'inherit' })
+if (setUp.status !== 0) process.exit(setUp.status ?? 1)
+
+// Only now: the set-up compiles them.
+const { exitCodeOf, showError } = await import('../dist/cli/errors.js')
+const { formatSeconds } = await import('../dist/cli/progress.js')
+const { safe } = await import('../dist/cli/safe.js')
+const { openTerminal } = await import('../dist/cli/terminal.js')
+const { eventText } = await import('../dist/cli/trial-text.js')
+const library = await import('../dist/index.js')
+const { buildImage, EXIT, formatBytes, formatCpus, proveImage, Store, storeFolder } = library
 
 const terminal = openTerminal()
 const steps = []

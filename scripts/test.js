@@ -28,7 +28,7 @@ const all = readdirSync(join(root, 'test'), { recursive: true, encoding: 'utf8' 
   .sort()
 
 function suite(name) {
-  return SUITES[name] ?? { ...LONG, below: `test/${name}` }
+  return (Object.hasOwn(SUITES, name) && SUITES[name]) || { ...LONG, below: `test/${name}` }
 }
 
 function filesOf({ below = 'test/', without = [] }) {
@@ -99,7 +99,6 @@ async function runFile(file, seconds) {
 async function run(name) {
   const { jobs, seconds, ...chosen } = suite(name)
   const files = filesOf(chosen)
-  if (files.length === 0) throw new Error(`there are no tests in ${name}`)
   console.log(`== ${name}: ${files.length} files`)
   const started = Date.now()
   const counts = []
@@ -121,7 +120,22 @@ function inWords({ pass, fail, skip }) {
   return `${pass} passed, ${fail} failed${skip > 0 ? `, ${skip} skipped` : ''}`
 }
 
+const HELP = `node scripts/test.js [NAME...]
+NAME is unit, oracle or boot, or a path below test/, such as long/kills. Without one: these three.`
+
+/** Says what is wrong with the names, or how they are written; undefined where there is nothing to say. */
+function words(names) {
+  if (names.some((name) => name === '--help' || name === '-h')) return { text: HELP, code: 0 }
+  const unknown = names.find((name) => name.startsWith('-') || filesOf(suite(name)).length === 0)
+  return unknown === undefined ? undefined : { text: `there are no tests in ${unknown}\n${HELP}`, code: 2 }
+}
+
 const names = process.argv.slice(2)
+const said = words(names)
+if (said) {
+  console.error(said.text)
+  process.exit(said.code)
+}
 compile()
 const counts = []
 for (const name of names.length > 0 ? names : Object.keys(SUITES)) counts.push(await run(name))

@@ -29,8 +29,8 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { userInfo } from 'node:os'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { isSha256, type Json, type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError } from '../base/errors.js'
 import { type Bytes, parseBytes } from '../base/units.js'
@@ -51,10 +51,31 @@ export interface StageRecord {
   facts: Record<string, Json>
 }
 
-/** Where the store is: `$KEYVISOR_STORE`, else the user's cache folder (XDG Base Directory Specification). */
+/**
+ * Where the store is, as an absolute path: `$KEYVISOR_STORE`, else the user's cache folder. The XDG Base Directory
+ * Specification has a relative `$XDG_CACHE_HOME` ignored. Throws `no-home`.
+ */
 export function storeFolder(env: NodeJS.ProcessEnv = process.env): string {
-  if (env['KEYVISOR_STORE']) return env['KEYVISOR_STORE']
-  return join(env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'keyvisor')
+  if (env['KEYVISOR_STORE']) return resolve(env['KEYVISOR_STORE'])
+  const cache = env['XDG_CACHE_HOME'] ?? ''
+  return join(isAbsolute(cache) ? cache : join(homeFolder(env), '.cache'), 'keyvisor')
+}
+
+/** `$HOME`, and where it is unset or empty, what passwd(5) says. */
+function homeFolder({ HOME: home }: NodeJS.ProcessEnv): string {
+  if (home && isAbsolute(home)) return home
+  if (home) throw noHome(`HOME is "${home}", which is not an absolute path`)
+  try {
+    return userInfo().homedir
+  } catch {
+    throw noHome(`HOME is not set, and user ${process.getuid?.()} has no entry in /etc/passwd`)
+  }
+}
+
+function noHome(why: string): KeyvisorError {
+  return new KeyvisorError('no-home', `there is no place for the store: ${why}`, {
+    hint: 'set KEYVISOR_STORE to a folder that you may write to',
+  })
 }
 
 /** What the user lets the store take on the disk after a build: `$KEYVISOR_STORE_LIMIT`; undefined for no limit. */

@@ -25,6 +25,15 @@ export function exitCodeOf(error: unknown, signal: AbortSignal): number {
   return error instanceof KeyvisorError ? error.exitCode : EXIT.bug
 }
 
+/** What a relative path comes to in a folder that somebody removed (getcwd(3)); undefined for another error. */
+export function folderGone(error: unknown): KeyvisorError | undefined {
+  if ((error as NodeJS.ErrnoException | undefined)?.syscall !== 'uv_cwd') return undefined
+  return new KeyvisorError('no-folder', 'the current folder is gone', {
+    hint: 'go to one that is there with cd, or give absolute paths',
+    cause: error,
+  })
+}
+
 export function showError(error: unknown, terminal: Terminal, json: boolean): void {
   const thrown = terminal.signal.aborted ? new Interrupted() : error
   if (json) terminal.out(JSON.stringify(errorReport(thrown)))

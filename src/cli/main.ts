@@ -8,8 +8,8 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
-import { EXIT, version } from '../index.js'
-import { exitCodeOf, showError } from './errors.js'
+import { EXIT, KeyvisorError, version } from '../index.js'
+import { exitCodeOf, folderGone, showError } from './errors.js'
 import { openTerminal, type Terminal } from './terminal.js'
 import * as build from './verbs/build.js'
 import * as diff from './verbs/diff.js'
@@ -43,6 +43,7 @@ export function makeProgram(terminal: Terminal): Command {
     .helpCommand('help [verb]', 'show the help of a verb')
     .addHelpText('after', HELP)
     .showSuggestionAfterError()
+    .hook('preAction', (_, verb) => refuseEmpty(verb))
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out(text),
@@ -64,9 +65,20 @@ export async function main(argv: string[], terminal: Terminal): Promise<void> {
   } catch (error) {
     // Help and version are thrown too, with exit code 0.
     if (error instanceof CommanderError && error.exitCode === 0) return
-    terminal.exit(exitCodeOf(error, terminal.signal))
-    showError(error, terminal, argv.includes('--json'))
+    const thrown = folderGone(error) ?? error
+    terminal.exit(exitCodeOf(thrown, terminal.signal))
+    showError(thrown, terminal, argv.includes('--json'))
   }
+}
+
+/** An unset variable of a script makes an empty argument, which as a path means the current folder, or nothing. */
+function refuseEmpty(verb: Command): void {
+  const option = Object.entries(verb.opts()).find(([, value]) => value === '')?.[0]
+  const argument = verb.args.includes('') ? 'an argument' : undefined
+  // `signPassword` is --sign-password.
+  const what = option ? `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` : argument
+  if (what === undefined) return
+  throw new KeyvisorError('usage', `${what} is empty`, { hint: 'name something', exitCode: EXIT.usage })
 }
 
 function usage(program: Command, terminal: Terminal): void {
@@ -81,10 +93,5 @@ function isProgram(): boolean {
 }
 
 if (isProgram()) {
-  // `keyvisor plan ... | head` closes the pipe: that is the reader's right, and no error.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.done)
-    throw error
-  })
   await main(process.argv.slice(2), openTerminal())
 }

@@ -34,9 +34,30 @@ export interface Terminal {
 /** Columns where nobody says. */
 const USUAL_WIDTH = 80
 
-/** The terminal of this process. Installs the signal handlers. */
+/** Columns of a stream; some terminals say 0 when they do not know (`stty cols 0`). */
+export function columnsOf({ columns }: { columns?: number }): number {
+  return columns || USUAL_WIDTH
+}
+
+/**
+ * What becomes of answers that cannot be written. `keyvisor plan ... | head` closes the pipe: that is the reader's right,
+ * and no error. Of what stderr cannot take nobody could be told, but by the exit code.
+ */
+function watchStreams({ stdout, stderr }: NodeJS.Process): void {
+  stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode ||= EXIT.failed
+  })
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(EXIT.done)
+    stderr.write(`keyvisor: the answer cannot be written: ${error.message}\n`)
+    process.exit(EXIT.failed)
+  })
+}
+
+/** The terminal of this process. Installs the handlers of signals, and of streams that fail. */
 export function openTerminal(): Terminal {
   const { stdout, stderr, env } = process
+  watchStreams(process)
   const live = new LiveLines((text) => stderr.write(text))
   const tty = stderr.isTTY === true && env['TERM'] !== 'dumb'
   const say = (stream: NodeJS.WriteStream, text: string) => {
@@ -52,13 +73,13 @@ export function openTerminal(): Terminal {
     program: env['npm_command'] === 'exec' ? 'npx keyvisor' : 'keyvisor',
     color: stdout.isTTY === true && env['TERM'] !== 'dumb' && !env['NO_COLOR'],
     ascii: asciiOnly(env),
-    width: stdout.columns ?? USUAL_WIDTH,
+    width: columnsOf(stdout),
     tty,
     signal: interruption(),
     progress(json) {
       if (json) return jsonProgress((line) => stdout.write(`${line}\n`))
       if (!tty) return plainProgress((line) => stderr.write(`${line}\n`))
-      return liveProgress(live, () => stderr.columns ?? USUAL_WIDTH)
+      return liveProgress(live, () => columnsOf(stderr))
     },
   }
 }

@@ -9,7 +9,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { homedir } from 'node:os'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
@@ -42,8 +42,18 @@ const finals = (folder: string) =>
 t.test('the store is where the environment says, else in the cache', async (t) => {
   t.equal(storeFolder({ KEYVISOR_STORE: '/a', XDG_CACHE_HOME: '/b' }), '/a')
   t.equal(storeFolder({ XDG_CACHE_HOME: '/b' }), '/b/keyvisor')
-  t.equal(storeFolder({ XDG_CACHE_HOME: '' }), join(homedir(), '.cache/keyvisor'))
-  t.equal(storeFolder({}), join(homedir(), '.cache/keyvisor'))
+  t.equal(
+    storeFolder({ KEYVISOR_STORE: 'a b' }),
+    join(process.cwd(), 'a b'),
+    'absolute, whoever reads it later',
+  )
+  // The XDG specification: relative paths are ignored.
+  for (const cache of ['', 'rel', './rel'])
+    t.equal(storeFolder({ XDG_CACHE_HOME: cache, HOME: '/home/a' }), '/home/a/.cache/keyvisor')
+  const own = join(userInfo().homedir, '.cache/keyvisor')
+  t.equal(storeFolder({}), own)
+  t.equal(storeFolder({ HOME: '' }), own, 'and never the current folder')
+  t.throws(() => storeFolder({ HOME: 'rel' }), { code: 'no-home' })
 })
 
 t.test('an object is a moved file under its digest, and read-only', async (t) => {

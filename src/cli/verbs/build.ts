@@ -153,8 +153,17 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
   }
   for (const warning of result.warnings) terminal.error(safe(formatProblem(warning)))
   if (result.explanations) terminal.out(safe(explainText(result.explanations)))
-  const shown = relative(process.cwd(), result.image)
+  const shown = nearPath(result.image)
   terminal.out(safe(buildText({ ...result, ...sizes, checked, shown, program: terminal.program })))
+}
+
+/** As seen from the current folder, where there still is one. */
+function nearPath(path: string): string {
+  try {
+    return relative(process.cwd(), path)
+  } catch {
+    return path
+  }
 }
 
 /** The last line of `--json`: without the manifest, which has a file of its own. */
