@@ -21,7 +21,7 @@ const ROOMS: Record<string, Record<string, Allowed>> = {
   base: {},
   profile: { base: 'all' },
   disk: { base: 'all' },
-  plan: { profile: { types: true, values: ['profile.gen'] }, disk: 'all', base: 'all' },
+  plan: { profile: { types: true, values: ['profile.gen', 'names'] }, disk: 'all', base: 'all' },
   debian: { plan: 'types', disk: 'all', base: 'all' },
   host: { debian: 'all', plan: 'types', disk: 'all', base: 'all' },
   stick: {

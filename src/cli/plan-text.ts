@@ -40,7 +40,7 @@ function hostText({ plan, hostPackages }: PlanReport, width: number): string {
   const uplink = host.uplink.kind === 'dhcp' ? 'DHCP' : `${host.uplink.address} via ${host.uplink.gateway}`
   const network = host.bridge === null ? uplink : `${uplink}, bridge ${host.bridge}`
   const facts = [
-    `Debian ${host.suite}, ${host.locale}, keyboard ${host.keyboard}, ${host.timezone}, network ${network}`,
+    `Debian ${host.suite}, ${host.locale}, keyboard ${keyboardWords(host)}, ${host.timezone}, network ${network}`,
     ...(host.wifi.length > 0 ? [`Wi-Fi ${host.wifi.map(({ ssid }) => ssid).join(', ')}`] : []),
     `admin ${host.admin.name}, ${loginWords(host.admin)}`,
     ...wrapWords(
@@ -49,6 +49,11 @@ function hostText({ plan, hostPackages }: PlanReport, width: number): string {
     ),
   ]
   return [`host ${host.hostname}`, ...facts.map((line) => `  ${line}`)].join('\n')
+}
+
+/** Layout and variant, as `de nodeadkeys`. */
+function keyboardWords({ keyboard }: PlanReport['plan']['host']): string {
+  return [keyboard.layout, keyboard.variant.replace(/^,/, '')].filter(Boolean).join(' ')
 }
 
 /** The firmware that the host has for PCs; nothing where it has none. */

@@ -1,11 +1,12 @@
 # Lays the user's files in a root. Read by scripts that run inside the root, by sh -eu.
 #
 # In /run/keyvisor: files.tar; files, a line for each of them: its place in the profile, target, user and group, parted by
-# tabs; and refused, which takes what the root cannot have: a place in the profile and why, parted by a tab.
+# tabs; and refused, which takes what the root cannot have: a place in the profile, why, and a code, parted by
+# tabs.
 
 tab=$(printf '\t')
 
-refuse() { printf '%s\t%s\n' "$1" "$2" >> /run/keyvisor/refused; }
+refuse() { printf '%s\t%s\t%s\n' "$1" "$2" "${3-refused-by-root}" >> /run/keyvisor/refused; }
 
 # Ends the script when something was refused.
 stop_refused() { [ ! -s /run/keyvisor/refused ] || exit 1; }

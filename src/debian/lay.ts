@@ -35,11 +35,11 @@ export async function refusalOr(error: unknown, scratch: string): Promise<unknow
   return new KeyvisorError('invalid-profile', message, { exitCode: EXIT.usage, problems, cause: error })
 }
 
-/** Lines of a place in the profile and a message, parted by a tab. */
+/** Lines of a place in the profile, a message and a code, parted by tabs. */
 function parseRefused(text: string): Problem[] {
   const lines = text.split('\n').filter((line) => line !== '')
   return lines.map((line) => {
-    const [path = '', message = ''] = line.split('\t')
-    return { code: 'refused-by-root', severity: 'error', file: '', path, message }
+    const [path = '', message = '', code = ''] = line.split('\t')
+    return { code, severity: 'error', file: '', path, message }
   })
 }

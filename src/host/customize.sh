@@ -6,7 +6,13 @@
 . /run/keyvisor/lay.sh
 
 # The one user; libvirt without a password, as on any workstation with virt-manager.
-getent passwd "$ADMIN" >/dev/null || useradd --create-home --shell /bin/bash --groups sudo,libvirt,kvm,adm "$ADMIN"
+if getent passwd "$ADMIN" > /dev/null; then
+  refuse host.admin.name "a package of the host makes an account $ADMIN" reserved-name
+elif getent group "$ADMIN" > /dev/null; then
+  refuse host.admin.name "a package of the host makes a group $ADMIN" reserved-name
+fi
+stop_refused
+useradd --create-home --shell /bin/bash --groups sudo,libvirt,kvm,adm "$ADMIN"
 if [ -s /run/keyvisor/password ]; then
   chpasswd --encrypted < /run/keyvisor/password
   printf 'PasswordAuthentication yes\n' > /etc/ssh/sshd_config.d/10-password.conf
@@ -22,9 +28,17 @@ if [ -s /run/keyvisor/wifi.conf ]; then
 fi
 
 if [ "$LOCALE" != C.UTF-8 ]; then
-  localedef --inputfile="${LOCALE%%.*}" --charmap=UTF-8 "$LOCALE"
+  # The source of de_DE.UTF-8@euro is de_DE@euro.
+  localedef --inputfile="$(printf %s "$LOCALE" | sed 's/\.UTF-8//')" --charmap=UTF-8 "$LOCALE"
 fi
 [ "$TIMEZONE" = UTC ] || ln -sf "/usr/share/zoneinfo/$TIMEZONE" /etc/localtime
+# The package compiled its keymap for us. The configuration must be older than what is made of it: else every boot
+# would compile it anew (console-setup.sh).
+if command -v setupcon >/dev/null; then
+  touch --date="@$((SOURCE_DATE_EPOCH - 1))" /etc/default/keyboard /etc/default/console-setup
+  rm -f /etc/console-setup/cached_*
+  setupcon --save-only
+fi
 ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
 
 printf 'IMAGE_ID=keyvisor\nIMAGE_VERSION=%s\n' "$VERSION" >> /usr/lib/os-release

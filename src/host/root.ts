@@ -80,10 +80,15 @@ function profileEntries(host: HostPlan): TarEntry[] {
     text('/etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${host.hostname}\n::1 localhost ip6-localhost\n`),
     text('/etc/locale.conf', `LANG=${host.locale}\n`),
     text('/etc/default/locale', `LANG=${host.locale}\n`),
-    text('/etc/default/keyboard', `XKBMODEL=pc105\nXKBLAYOUT=${host.keyboard}\nBACKSPACE=guess\n`),
+    text('/etc/default/keyboard', keyboardText(host.keyboard)),
     ...Object.entries(networkFiles(host)).map(([name, lines]) => text(`/etc/systemd/network/${name}`, lines)),
     text(`/etc/ssh/authorized_keys/${host.admin.name}`, host.admin.sshKeys.map((key) => `${key}\n`).join('')),
   ]
+}
+
+/** keyboard(5). */
+function keyboardText({ layout, variant, options }: HostPlan['keyboard']): string {
+  return `XKBMODEL=pc105\nXKBLAYOUT=${layout}\nXKBVARIANT=${variant}\nXKBOPTIONS=${options}\nBACKSPACE=guess\n`
 }
 
 export interface HostRequest {

@@ -86,8 +86,9 @@ function hostRequest(profile: Profile): PackageRequest {
 /** The packages asked for on the host, sorted: its own, those that settings, guests and PC need, and the user's. */
 export function hostPackages(profile: Profile): string[] {
   const host = { ...DEFAULTS.host, ...profile.host }
+  const asked = { ...host, keyboard: [host.keyboard, host.keyboardVariant].filter(Boolean).join(' ') }
   const settings = (['locale', 'keyboard', 'timezone'] as const).flatMap((setting) =>
-    host[setting] === SETTING_PACKAGES[setting].usual ? [] : SETTING_PACKAGES[setting].packages,
+    asked[setting] === SETTING_PACKAGES[setting].usual ? [] : SETTING_PACKAGES[setting].packages,
   )
   const wifi = host.network?.wifi?.length ? WIFI_PACKAGES : []
   const shares = profile.guests?.some((guest) => guest.shares?.length) ? SHARE_PACKAGES : []

@@ -11,6 +11,7 @@ import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes, MiB, parseBytes, parsePercent } from '../base/units.js'
+import { isLatin } from '../profile/names.js'
 import {
   type Admin,
   DEFAULTS,
@@ -95,7 +96,7 @@ function planHost(profile: Profile, files: ProfileFiles): HostPlan {
     suite: host.suite,
     hostname: host.hostname ?? profile.name,
     locale: host.locale,
-    keyboard: host.keyboard,
+    keyboard: planKeyboard(host.keyboard, host.keyboardVariant ?? ''),
     timezone: host.timezone,
     admin: planAdmin(host.admin ?? {}, files),
     uplink: planUplink(profile),
@@ -107,6 +108,12 @@ function planHost(profile: Profile, files: ProfileFiles): HostPlan {
     // The last console is the one that init writes to: the screen, where a person looks.
     kernelArguments: ['console=ttyS0,115200', 'console=tty0'],
   }
+}
+
+/** Without Latin letters nobody could type a user name: such a layout comes second, as Debian's installer does it. */
+function planKeyboard(layout: string, variant: string): HostPlan['keyboard'] {
+  if (isLatin(layout, variant)) return { layout, variant, options: '' }
+  return { layout: `us,${layout}`, variant: `,${variant}`, options: 'grp:alt_shift_toggle' }
 }
 
 function planAdmin(given: Admin, files: ProfileFiles): HostPlan['admin'] {

@@ -91,7 +91,8 @@ export interface HostPlan {
   suite: string
   hostname: string
   locale: string
-  keyboard: string
+  /** As keyboard(5) has them; two layouts with commas between. */
+  keyboard: { layout: string; variant: string; options: string }
   timezone: string
   /** `password`: whether there is one; its hash is a secret (secrets.ts). */
   admin: { name: string; sshKeys: string[]; password: boolean }

@@ -61,8 +61,12 @@ export const CODES = {
   'no-login': warning('Nobody can log in: there is no SSH key and no password hash.'),
   'bad-ssh-key': error('What is given as an SSH key is not an OpenSSH public key.'),
   'private-key': error('A private key is given where a public key belongs.'),
-  'reserved-name': error('The admin has the name of an account that every Debian system has.'),
-  'unknown-timezone': error('There is no such time zone.'),
+  'reserved-name': error(
+    'The admin has the name of an account or a group that the host has anyway, or that one of its packages makes.',
+  ),
+  'unknown-timezone': error('The stick has no such time zone.'),
+  'unknown-locale': error("Debian's package of locales has no such locale in UTF-8."),
+  'unknown-keyboard': error('There is no such keyboard layout, or the layout has no such variant.'),
   'long-ssid': error("A Wi-Fi network's name has more than 32 bytes."),
   'no-wifi-firmware': warning('A Wi-Fi network is named, and no firmware of Wi-Fi cards.'),
   'gateway-outside-subnet': error("The gateway is not in the static address's subnet."),
@@ -75,7 +79,7 @@ export const CODES = {
   'agent-missing': error('The guest agent shall answer, and its package is not in the guest.'),
   'multicast-mac': error('A MAC address that is a group address, which no network card can have.'),
   'no-secure-boot': error('The machine type has no Secure Boot.'),
-  'machine-too-new': error("The suite's QEMU does not have this machine type yet."),
+  'unknown-machine': error("The suite's QEMU does not have this machine type."),
   'disk-smaller-than-base': error("The guest's disk is smaller than its base image."),
   // Rules across fields: the stick.
   'disk-larger-than-stick': error("A guest's disks come to more than the smallest stick."),

@@ -148,15 +148,19 @@ export interface Host {
    */
   hostname?: string
   /**
-   * Language and character set of the host, UTF-8 only.
+   * Language and character set of programs on the host: `LANG` of every login. It is one of Debian's UTF-8 locales. Dates, sorting and currencies follow it. The texts of programs stay English: the stick carries no translations.
    */
   locale?: string
   /**
-   * XKB layout of the console.
+   * XKB layout of the keyboard on the host's own screen, from the first login prompt on. Guests and SSH sessions do not use it. A layout without Latin letters, such as ru, comes second: the stick starts with us, so that you can log in, and Alt+Shift changes between the two. A console has no input method for Chinese, Japanese or Korean, and its font lacks scripts such as Arabic and Thai.
    */
   keyboard?: string
   /**
-   * Name of a time zone in the IANA database.
+   * Variant of that layout, such as nodeadkeys of de, or dvorak of us.
+   */
+  keyboardVariant?: string
+  /**
+   * Time zone of the host's clock, logs and timers, by its name in the IANA database. Older names, such as US/Pacific, are not on the stick. Guests have their own.
    */
   timezone?: string
   /**
@@ -185,7 +189,7 @@ export interface Host {
  */
 export interface Admin {
   /**
-   * User name.
+   * User name. It is the name of a group, too, so no user and no group of the host can have it, nor one that a package of yours makes.
    */
   name?: string
   /**
@@ -366,7 +370,7 @@ export interface Guest {
    */
   serial?: Serial
   /**
-   * QEMU machine type with its version, so that the guest's hardware never changes.
+   * QEMU machine type with its version, so that the guest's hardware never changes. It is one that the QEMU of the host's suite has; one that QEMU calls deprecated works, and a later suite may not have it.
    */
   machine?: string
 }

@@ -80,6 +80,11 @@ export function closest(word: string, candidates: readonly string[]): string | u
 
 const didYouMean = (word: string | undefined) => (word === undefined ? undefined : `did you mean ${word}?`)
 
+/** A hint that names what was probably meant; undefined where nobody can say. */
+export function meantHint(words: readonly string[]): string | undefined {
+  return didYouMean(words.length > 0 ? words.join(' or ') : undefined)
+}
+
 /** One error of ajv, other than a union's, as a finding. `place` is the value that the error is about. */
 export function findingOf(error: ErrorObject, place: ProfilePath): Finding {
   const known = WORDS[error.keyword]

@@ -46,6 +46,18 @@ t.test('what the profile decides stands in the root', async (t) => {
   )
 })
 
+t.test('a keyboard without Latin letters comes after one that has them', async (t) => {
+  const lines = async (keyboard: string, keyboardVariant?: string) => {
+    const host = planned({ keyboard, ...(keyboardVariant === undefined ? {} : { keyboardVariant }) })
+    return text(await hostEntries(host), '/etc/default/keyboard')?.match(
+      /(?<=LAYOUT=|VARIANT=|OPTIONS=).*$/gm,
+    )
+  }
+  t.strictSame(await lines('de', 'nodeadkeys'), ['de', 'nodeadkeys', ''])
+  t.strictSame(await lines('ru'), ['us,ru', ',', 'grp:alt_shift_toggle'])
+  t.strictSame(await lines('gr', 'polytonic'), ['us,gr', ',polytonic', 'grp:alt_shift_toggle'])
+})
+
 t.test('an uplink by DHCP', async (t) => {
   const entries = await hostEntries(planned())
   t.match(text(entries, '/etc/systemd/network/10-uplink.network'), 'DHCP=yes\n')

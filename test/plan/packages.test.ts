@@ -35,6 +35,8 @@ t.test("the user's packages and those of the settings come with the host's own",
   const host = { locale: 'de_DE.UTF-8', timezone: 'Europe/Berlin', packages: ['tcpdump', 'systemd'] }
   const added = request({ ...minimal, host }, 'host').filter((name) => !own.includes(name))
   t.strictSame(added, ['locales', 'tcpdump', 'tzdata'])
+  const variant = request({ ...minimal, host: { keyboardVariant: 'dvorak' } }, 'host')
+  t.ok(variant.includes('console-setup'), 'a variant of the usual layout')
 })
 
 t.test('what shares folders comes with the first guest that has one', async (t) => {

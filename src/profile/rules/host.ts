@@ -2,27 +2,32 @@
  * Rules about the host: who can log in, where it is, how it reaches the network.
  */
 
+import {
+  GROUPS,
+  isLayout,
+  isLocale,
+  isZone,
+  layoutsMeant,
+  layoutWith,
+  localesMeant,
+  USERS,
+  variantsMeant,
+  variantsOf,
+  zonesMeant,
+} from '../names.js'
 import type { Finding } from '../problems.js'
-import type { HardwareFirmware } from '../profile.gen.js'
+import { DEFAULTS, type HardwareFirmware } from '../profile.gen.js'
 import { keyFinding } from '../ssh.js'
-import { closest } from '../wording.js'
+import { meantHint } from '../wording.js'
 import { entries, type Rule } from './sound.js'
-
-/** Accounts that base-passwd and the host's own packages make. */
-const RESERVED = new Set(
-  (
-    '_apt backup bin daemon dnsmasq games irc libvirt-qemu list lp mail man messagebus news nobody polkitd proxy ' +
-    'root sshd swtpm sync sys systemd-network systemd-resolve systemd-timesync tss uucp uuidd www-data'
-  ).split(' '),
-)
 
 const ADMIN = ['host', 'admin'] as const
 const WIFI = ['host', 'network', 'wifi'] as const
 
 const reservedName: Rule = function* ({ host }) {
   const name = host?.admin?.name
-  if (name === undefined || !RESERVED.has(name)) return
-  const message = `${name} is an account that every host has`
+  if (name === undefined || (!USERS.has(name) && !GROUPS.has(name))) return
+  const message = `every host has ${USERS.has(name) ? 'an account' : 'a group'} ${name}`
   yield { code: 'reserved-name', path: [...ADMIN, 'name'], message, hint: 'choose another name' }
 }
 
@@ -46,28 +51,42 @@ const noLogin: Rule = function* (profile) {
 
 const timezone: Rule = function* ({ host }) {
   const zone = host?.timezone
-  if (zone === undefined) return
-  const zones = ['UTC', ...Intl.supportedValuesOf('timeZone')]
-  const alike = zones.find((known) => known.toLowerCase() === zone.toLowerCase())
-  if (alike === zone || (alike === undefined && isZone(zone))) return
-  const meant = alike ?? closest(zone, zones)
-  const hint = meant === undefined ? 'take a name such as Europe/Paris' : `did you mean ${meant}?`
-  yield {
-    code: 'unknown-timezone',
-    path: ['host', 'timezone'],
-    message: `there is no time zone ${zone}`,
-    hint,
-  }
+  if (zone === undefined || isZone(zone)) return
+  const message = `there is no time zone ${zone} on the stick`
+  const hint = meantHint(zonesMeant(zone)) ?? 'take the name of a place, such as Europe/Paris'
+  yield { code: 'unknown-timezone', path: ['host', 'timezone'], message, hint }
 }
 
-/** Also true of older names, which `supportedValuesOf` leaves out. */
-function isZone(zone: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: zone })
-    return true
-  } catch {
-    return false
-  }
+const locale: Rule = function* ({ host }) {
+  const name = host?.locale
+  if (name === undefined || isLocale(name)) return
+  const message = `there is no UTF-8 locale ${name}`
+  const hint = meantHint(localesMeant(name)) ?? 'take a name such as de_DE.UTF-8'
+  yield { code: 'unknown-locale', path: ['host', 'locale'], message, hint }
+}
+
+const keyboard: Rule = function* ({ host }) {
+  const layout = host?.keyboard
+  if (layout === undefined || isLayout(layout)) return
+  const message = `there is no keyboard layout ${layout}`
+  const owner = layoutWith(layout)
+  const hint = owner
+    ? `${layout} is a variant: set keyboard to its layout, such as ${owner}, and keyboardVariant to ${layout}`
+    : (meantHint(layoutsMeant(layout)) ?? 'take a name such as us, de or fr')
+  yield { code: 'unknown-keyboard', path: ['host', 'keyboard'], message, hint }
+}
+
+const keyboardVariant: Rule = function* ({ host = {} }) {
+  const variant = host.keyboardVariant
+  const layout = 'keyboard' in host ? host.keyboard : DEFAULTS.host.keyboard
+  if (variant === undefined || layout === undefined || !isLayout(layout)) return
+  const known = variantsOf(layout)
+  if (known.includes(variant)) return
+  const message = `the keyboard layout ${layout} has no variant ${variant}`
+  const none =
+    known.length === 0 ? 'leave it out: this layout has no variants' : `take one of ${known.join(', ')}`
+  const hint = meantHint(variantsMeant(layout, variant)) ?? none
+  yield { code: 'unknown-keyboard', path: ['host', 'keyboardVariant'], message, hint }
 }
 
 const gateway: Rule = function* ({ host }) {
@@ -112,4 +131,15 @@ function ipv4(address: string): number {
   return address.split('.').reduce((value, part) => (value << 8) | Number(part), 0)
 }
 
-export const hostRules: Rule[] = [reservedName, sshKeys, noLogin, timezone, gateway, longSsid, wifiFirmware]
+export const hostRules: Rule[] = [
+  reservedName,
+  sshKeys,
+  noLogin,
+  timezone,
+  locale,
+  keyboard,
+  keyboardVariant,
+  gateway,
+  longSsid,
+  wifiFirmware,
+]
