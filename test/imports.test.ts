@@ -19,7 +19,7 @@ const CONTRIBUTING = new URL('../CONTRIBUTING.md', import.meta.url)
 type Allowed = 'all' | 'types' | { types: boolean; values: string[] }
 const ROOMS: Record<string, Record<string, Allowed>> = {
   base: {},
-  profile: { base: 'all' },
+  profile: { plan: { types: false, values: ['sizing', 'limits'] }, disk: 'all', base: 'all' },
   disk: { base: 'all' },
   plan: { profile: { types: true, values: ['profile.gen', 'names'] }, disk: 'all', base: 'all' },
   debian: { plan: 'types', disk: 'all', base: 'all' },

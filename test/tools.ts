@@ -1,7 +1,8 @@
 /**
  * Other people's tools in tests: a missing one fails in CI, and is named aloud as skipped elsewhere.
  */
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { which } from '../src/base/tool.js'
 
 /** What of a tap test this module needs. */
@@ -34,6 +35,18 @@ export function needBrowser(t: Test): boolean {
   if (isDebian || which('chromium')) return needTool(t, 'chromium')
   skipAloud(t, "pages are opened in Debian's package chromium, which this system does not have")
   return false
+}
+
+/** Files that other people made, which lie beside the repository where somebody has them. */
+const CORPUS = fileURLToPath(new URL('../../shared/corpus/', import.meta.url))
+
+/** As {@link needTool} for a folder of that collection; undefined where it is not there. */
+export function needCorpus(t: Test, name: string): string | undefined {
+  const folder = `${CORPUS}${name}`
+  if (existsSync(folder)) return folder
+  if (process.env['CI'] === 'true') t.fail(`${folder} is missing, and CI must have it`)
+  else skipAloud(t, `files that other people made are not at ${folder}`)
+  return undefined
 }
 
 /** Marks a test as skipped, where everybody sees it. */

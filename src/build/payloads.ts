@@ -7,6 +7,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
 import { limited } from '../base/parallel.js'
 import type { ToolRunner } from '../base/tool.js'
@@ -200,8 +201,18 @@ function makeEsp(making: Making, host: Done, library: Done, stick: StickManifest
       grubConfig: grub,
       files,
     }
-    await writeEsp(request, image, tools, [...readable, scratch])
+    await writeEsp(request, image, tools, [...readable, scratch]).catch((error) => {
+      throw espTooLarge(error) ?? error
+    })
     return { files: { esp: image }, facts: {} }
+  })
+}
+
+function espTooLarge(cause: KeyvisorError): KeyvisorError | undefined {
+  if (cause.code !== 'fat-full') return undefined
+  return new KeyvisorError('esp-too-large', `what the ESP must hold is larger than it: ${cause.message}`, {
+    hint: 'raise `stick.esp`, or leave it out',
+    cause,
   })
 }
 

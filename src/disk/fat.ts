@@ -5,8 +5,9 @@
  */
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
-import { type Bytes, SECTOR } from '../base/units.js'
+import { type Bytes, formatBytes, SECTOR } from '../base/units.js'
 
 export interface FatFile {
   /** Path in the file system, with slashes and no leading one. */
@@ -26,7 +27,7 @@ export interface FatRequest {
 
 /**
  * Writes a FAT32 image of exactly `size` bytes to `image`. `readable` are the folders that the sources are in.
- * mtools takes times from SOURCE_DATE_EPOCH and the serial from `-N`, so that nothing depends on the moment.
+ * Throws `fat-full` where the files do not fit. mtools takes times from SOURCE_DATE_EPOCH and the serial from `-N`, so that nothing depends on the moment.
  */
 export async function writeFat(
   request: FatRequest,
@@ -68,7 +69,13 @@ export async function writeFat(
       'mmd',
       folders.map((path) => `::${path}`),
     )
-  for (const { path, source } of files) await run('mcopy', [source, `::${path}`])
+  for (const { path, source } of files) {
+    await run('mcopy', [source, `::${path}`]).catch((cause: KeyvisorError) => {
+      if (cause.code !== 'tool-failed' || !cause.message.includes('Disk full')) throw cause
+      const message = `${path} does not fit a FAT file system of ${formatBytes(request.size)}`
+      throw new KeyvisorError('fat-full', message, { cause })
+    })
+  }
 }
 
 /** Every folder that some file is in, parents first. */

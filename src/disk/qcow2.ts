@@ -8,7 +8,7 @@
  * rights: CVE-2015-5163, CVE-2024-32498. {@link refuseUnsafeQcow2} is what stands between them and the store.
  */
 import { KeyvisorError } from '../base/errors.js'
-import { type Bytes, formatBytes, KiB, MiB, TiB } from '../base/units.js'
+import { type Bytes, formatBytes, KiB, MiB, SECTOR, TiB } from '../base/units.js'
 import { asBuffer, flags64be, printable, struct, truncated, u8, u32be, u64be } from './bytes.js'
 
 const HEADER_V2 = struct('a qcow2 header', {
@@ -92,6 +92,8 @@ export interface Qcow2Header {
   l1Bytes: Bytes
   refcountTableBytes: Bytes
   refcountBits: number
+  /** Where in the file these begin. */
+  offsets: { l1Table: Bytes; refcountTable: Bytes; snapshots: Bytes }
 }
 
 /** True when these first bytes of a file claim to be a qcow2 image. */
@@ -100,16 +102,24 @@ export function looksLikeQcow2(head: Uint8Array): boolean {
 }
 
 /**
- * Decodes the header in the first {@link QCOW2_HEAD_BYTES} of a file (fewer where the file is shorter). Throws
- * KeyvisorError `not-qcow2`, `qcow2-damaged` or `truncated`.
+ * Decodes the header in the first {@link QCOW2_HEAD_BYTES} of a file (fewer where the file is shorter). `name` is how
+ * the user knows the image. Throws KeyvisorError `qcow2-damaged`.
  */
-export function decodeQcow2(head: Uint8Array): Qcow2Header {
-  if (!looksLikeQcow2(head))
-    throw new KeyvisorError('not-qcow2', 'the file does not begin as a qcow2 image does')
+export function decodeQcow2(head: Uint8Array, name: string): Qcow2Header {
+  try {
+    return decodeHeader(head)
+  } catch (error) {
+    if (!(error instanceof KeyvisorError)) throw error
+    throw damaged(name, error.message)
+  }
+}
+
+function decodeHeader(head: Uint8Array): Qcow2Header {
+  if (!looksLikeQcow2(head)) throw wrong('its magic')
   const v2 = HEADER_V2.decode(head)
   const { version } = v2
-  if (version !== 2 && version !== 3) throw damaged(`version ${version}`)
-  if (v2.clusterBits < 9 || v2.clusterBits > 21) throw damaged(`cluster_bits ${v2.clusterBits}`)
+  if (version !== 2 && version !== 3) throw wrong(`version ${version}`)
+  if (v2.clusterBits < 9 || v2.clusterBits > 21) throw wrong(`cluster_bits ${v2.clusterBits}`)
   const v3 = version === 3 ? decodeVersion3(head) : VERSION_2
   const extensions = decodeExtensions(head, v3.headerLength)
   const clusterBytes = 2 ** v2.clusterBits
@@ -130,6 +140,11 @@ export function decodeQcow2(head: Uint8Array): Qcow2Header {
     l1Bytes: v2.l1Size * 8,
     refcountTableBytes: v2.refcountTableClusters * clusterBytes,
     refcountBits: 2 ** v3.refcountOrder,
+    offsets: {
+      l1Table: v2.l1TableOffset,
+      refcountTable: v2.refcountTableOffset,
+      snapshots: v2.snapshotsOffset,
+    },
   }
 }
 
@@ -139,13 +154,13 @@ const VERSION_2 = { incompatible: 0n, refcountOrder: 4, headerLength: HEADER_V2.
 function decodeVersion3(head: Uint8Array): typeof VERSION_2 {
   const { incompatible, refcountOrder, headerLength } = HEADER_V3.decode(head, HEADER_V2.bytes)
   const least = HEADER_V2.bytes + HEADER_V3.bytes
-  if (headerLength < least || headerLength % 8 !== 0) throw damaged(`header_length ${headerLength}`)
+  if (headerLength < least || headerLength % 8 !== 0) throw wrong(`header_length ${headerLength}`)
   if (headerLength > head.length) throw truncated('a qcow2 header', headerLength, head.length)
-  if (refcountOrder > 6) throw damaged(`refcount_order ${refcountOrder}`)
+  if (refcountOrder > 6) throw wrong(`refcount_order ${refcountOrder}`)
   const compressionType = headerLength > least ? u8.decode(asBuffer(head), least) : 0
   // "If the compression type bit is not set, this field must be 0 (or absent)", and the other way round.
   if ((compressionType !== 0) !== ((incompatible & INCOMPATIBLE.compression) !== 0n))
-    throw damaged(`compression_type ${compressionType} against its feature bit`)
+    throw wrong(`compression_type ${compressionType} against its feature bit`)
   return { incompatible, refcountOrder, headerLength, compressionType }
 }
 
@@ -168,7 +183,7 @@ function backingFile(
   extensions: Map<number, Buffer>,
 ): Qcow2Header['backingFile'] {
   if (backingFileOffset === 0) return null
-  if (backingFileSize > MOST_NAME_BYTES) throw damaged(`backing_file_size ${backingFileSize}`)
+  if (backingFileSize > MOST_NAME_BYTES) throw wrong(`backing_file_size ${backingFileSize}`)
   const name = asBuffer(head).toString('utf8', backingFileOffset, backingFileOffset + backingFileSize)
   return { name, format: text(extensions.get(EXTENSION_TYPE.backingFormat)) }
 }
@@ -187,8 +202,13 @@ function text(bytes: Buffer | undefined): string {
   return bytes?.toString('utf8') ?? ''
 }
 
-function damaged(what: string): KeyvisorError {
-  return new KeyvisorError('qcow2-damaged', `the qcow2 header is damaged: ${what}`)
+function wrong(field: string): KeyvisorError {
+  return new KeyvisorError('qcow2-damaged', `its header has ${field}`)
+}
+
+function damaged(name: string, what: string): KeyvisorError {
+  const hint = 'take another copy of the image: this one is damaged, or was not copied to its end'
+  return new KeyvisorError('qcow2-damaged', `${name} is damaged: ${what}`, { hint })
 }
 
 /**
@@ -234,6 +254,7 @@ function refuseAbsurdSizes(header: Qcow2Header, name: string): void {
     })
   }
   if (size === 0) absurd('its disk has no bytes')
+  if (size % SECTOR !== 0) absurd(`its disk of ${size} bytes has no whole number of sectors`)
   if (size > MOST_DISK_BYTES)
     absurd(`its disk of ${size} bytes is over the limit of ${formatBytes(MOST_DISK_BYTES)}`)
   if (l1Bytes > MOST_L1_BYTES)
@@ -250,6 +271,27 @@ function refuseAbsurdSizes(header: Qcow2Header, name: string): void {
 function leastL1Bytes({ size, clusterBytes, extendedL2 }: Qcow2Header): Bytes {
   const perTable = (clusterBytes / (extendedL2 ? 16 : 8)) * clusterBytes
   return Math.ceil(size / perTable) * 8
+}
+
+/**
+ * Refuses an image whose tables are not where its header says, or behind the end of a file of `size` bytes. Throws
+ * KeyvisorError `qcow2-damaged`.
+ */
+export function refuseCutQcow2(header: Qcow2Header, size: Bytes, name: string): void {
+  const { offsets, l1Bytes, refcountTableBytes, clusterBytes, snapshots } = header
+  const tables: [table: string, offset: Bytes, bytes: Bytes][] = [
+    ['L1 table', offsets.l1Table, l1Bytes],
+    // An image that is dirty may have none: it is made anew from the other tables.
+    ['refcount table', offsets.refcountTable, refcountTableBytes || (header.dirty ? 0 : 1)],
+    ['snapshot table', offsets.snapshots, snapshots && 1],
+  ]
+  for (const [table, offset, bytes] of tables) {
+    if (bytes === 0) continue
+    if (offset === 0 || offset % clusterBytes !== 0)
+      throw damaged(name, `its ${table} cannot begin at byte ${offset}`)
+    if (offset + bytes > size)
+      throw damaged(name, `its ${table} ends at byte ${offset + bytes}, and the file has ${size}`)
+  }
 }
 
 function flatten(how: string): string {

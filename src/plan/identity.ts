@@ -7,7 +7,7 @@
  */
 import { createHash } from 'node:crypto'
 import { canonicalJson, derivedUuid } from '../base/digests.js'
-import { KeyvisorError } from '../base/errors.js'
+import { MOST_CARDS } from './limits.js'
 import type { GuestNetwork } from './types.js'
 
 /** QEMU's prefix: locally administered, and known to every tool as a virtual card. */
@@ -25,9 +25,8 @@ export const NETWORK: GuestNetwork = {
   dhcp: { first: '172.29.86.200', last: '172.29.86.254' },
 }
 
-/** Last byte of the guests' own addresses, both included. Above are those that dnsmasq gives away. */
+/** Last byte of the first of the guests' own addresses. Above the last are those that dnsmasq gives away. */
 const FIRST_ADDRESS = 10
-const LAST_ADDRESS = 199
 
 export function guestUuid(profile: string, guest: string): string {
   return derivedUuid('guest', profile, guest)
@@ -55,19 +54,9 @@ export interface CardIdentity {
   address: string
 }
 
-/**
- * MAC and address of every card of a profile, in the order of `cards`.
- *
- * @throws KeyvisorError `too-many-nics` when the network has fewer addresses
- */
+/** MAC and address of every card of a profile, in the order of `cards`. */
 export function identifyCards(profile: string, cards: readonly Card[]): CardIdentity[] {
-  const room = LAST_ADDRESS - FIRST_ADDRESS + 1
-  if (cards.length > room) {
-    throw new KeyvisorError(
-      'too-many-nics',
-      `${cards.length} network cards, the network has ${room} addresses`,
-    )
-  }
+  if (cards.length > MOST_CARDS) throw new Error(`BUG: ${cards.length} network cards`)
   const macs = new Set(cards.flatMap((card) => card.mac?.toLowerCase() ?? []))
   const hosts = new Set<number>()
   const identities = new Map<Card, CardIdentity>()
@@ -96,9 +85,8 @@ function freeMac(profile: string, card: Card, taken: ReadonlySet<string>): strin
 
 /** The first free address from the one that the name points to. */
 function freeHost(profile: string, card: Card, taken: ReadonlySet<number>): number {
-  const room = LAST_ADDRESS - FIRST_ADDRESS + 1
-  let place = words('address', profile, card.guest, String(card.index)).readUInt32BE(0) % room
-  while (taken.has(FIRST_ADDRESS + place)) place = (place + 1) % room
+  let place = words('address', profile, card.guest, String(card.index)).readUInt32BE(0) % MOST_CARDS
+  while (taken.has(FIRST_ADDRESS + place)) place = (place + 1) % MOST_CARDS
   return FIRST_ADDRESS + place
 }
 

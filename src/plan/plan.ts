@@ -10,7 +10,7 @@ import { resolve } from 'node:path/posix'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
-import { type Bytes, formatBytes, MiB, parseBytes, parsePercent } from '../base/units.js'
+import { type Bytes, formatBytes, parseBytes, parsePercent } from '../base/units.js'
 import { isLatin } from '../profile/names.js'
 import {
   type Admin,
@@ -22,7 +22,9 @@ import {
 } from '../profile/profile.gen.js'
 import { MOST_DISKS } from './domain-devices.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
+import { ALIGNMENT, BIOS_BOOT, DATA_MINIMUM, LIBRARY_HEADROOM_PERCENT } from './limits.js'
 import { guestPackages, hostPackages } from './packages.js'
+import { startOrder } from './sizing.js'
 import type {
   GuestNic,
   GuestPlan,
@@ -48,20 +50,14 @@ export interface ProfileFiles {
   virtualSizes: Readonly<Record<string, Bytes>>
 }
 
-/** Headroom of a library that has no fixed size, so that a later one fits. */
-const LIBRARY_HEADROOM_PERCENT = 25
-
 /** The host's bridge, where it has one: the name that everybody gives it. */
 const BRIDGE = 'br0'
-
-/** A guest without an order starts after all that have one: 9999 is the schema's last. */
-const FIRST_UNORDERED = 10_000
 
 /**
  * Makes the Plan of a valid profile, frozen.
  *
- * @throws KeyvisorError `disk-too-small`, `too-many-disks`, `too-many-nics`; Error (BUG) where profile, lock and
- *   files do not belong together
+ * @throws KeyvisorError `disk-smaller-than-base`, where an image is another one than when the profile was validated; Error
+ *   (BUG) where profile, lock and files do not belong together
  */
 export function makePlan(profile: Profile, lock: Lock, files: ProfileFiles): Plan {
   return freeze({
@@ -81,12 +77,12 @@ function planStick(profile: Profile): StickPlan {
   return {
     firmware: [...stick.firmware],
     minimumSize: bytes(stick.minimumSize),
-    alignment: MiB,
-    biosBoot: MiB,
+    alignment: ALIGNMENT,
+    biosBoot: BIOS_BOOT,
     esp: bytes(stick.esp),
     rootSlot: bytes(stick.rootSlot),
     library: library === undefined ? { headroomPercent: LIBRARY_HEADROOM_PERCENT } : { size: library },
-    dataMinimum: 512 * MiB,
+    dataMinimum: DATA_MINIMUM,
   }
 }
 
@@ -200,7 +196,7 @@ function planGuest(
       product: device.product.toLowerCase(),
     })),
     shares: guest.shares.map(({ name }) => ({ name })),
-    autostart: startOrder(guest, index),
+    autostart: startOrder(guest.autostart, index),
     changes: guest.changes,
     ready: planReady(guest.ready),
     source,
@@ -259,7 +255,7 @@ function diskSize(guest: Guest, source: GuestSource, files: ProfileFiles): Bytes
   const size = guest.disk === undefined ? base : bytes(guest.disk)
   if (size < base) {
     const sizes = `${formatBytes(size)}, its base image has ${formatBytes(base)}`
-    throw new KeyvisorError('disk-too-small', `the disk of guest ${guest.name} has ${sizes}`, {
+    throw new KeyvisorError('disk-smaller-than-base', `the disk of guest ${guest.name} has ${sizes}`, {
       hint: `set its disk to at least ${formatBytes(base)}, or leave it out`,
     })
   }
@@ -269,18 +265,12 @@ function diskSize(guest: Guest, source: GuestSource, files: ProfileFiles): Bytes
 function planDisks(guest: Guest, serial: (part: string) => string): GuestPlan['disks'] {
   const disks = guest.disks ?? []
   if (disks.length >= MOST_DISKS) {
-    const counted = `${disks.length} disks beside its first, the limit is ${MOST_DISKS - 1}`
-    throw new KeyvisorError('too-many-disks', `guest ${guest.name} has ${counted}`)
+    throw new Error(`BUG: guest ${guest.name} has ${disks.length} disks beside its first`)
   }
   return disks.map((disk, index) => ({
     size: bytes(disk.size),
     serial: disk.serial ?? serial(`disk-${index + 1}`),
   }))
-}
-
-function startOrder(guest: Guest, index: number): number | null {
-  if (guest.autostart === false) return null
-  return guest.autostart?.order ?? FIRST_UNORDERED + index
 }
 
 function planReady(ready: NonNullable<Guest['ready']>): Ready {

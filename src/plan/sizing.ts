@@ -33,8 +33,20 @@ export interface Sized {
   accelerator: Accelerator
 }
 
+/** A guest without an order starts after all that have one: 9999 is the schema's last. */
+const FIRST_UNORDERED = 10_000
+
+/** A guest's place in the start order, by what its profile says and its place there; null when it is not started. */
+export function startOrder(
+  autostart: false | { order?: number | undefined } | undefined,
+  index: number,
+): number | null {
+  if (autostart === false) return null
+  return autostart?.order ?? FIRST_UNORDERED + index
+}
+
 /** The host's least share. Its own services and the tmpfs over its root need some 300 MiB. */
-export const LEAST_HOST_RESERVE: Bytes = 512 * MiB
+const LEAST_HOST_RESERVE: Bytes = 512 * MiB
 
 /** The host's largest share: more page cache than this does not make a stick faster. */
 const MOST_HOST_RESERVE: Bytes = 2 * GiB

@@ -83,15 +83,34 @@ export const CODES = {
   'disk-smaller-than-base': error("The guest's disk is smaller than its base image."),
   // Rules across fields: the stick.
   'disk-larger-than-stick': error("A guest's disks come to more than the smallest stick."),
-  'stick-too-small': error('The fixed partitions alone do not fit the smallest stick.'),
-  'memory-too-small': error("The autostart guests' least memory and the host's do not fit the smallest PC."),
+  'stick-too-small': error(
+    'The partitions do not fit the smallest stick, with what is known of their sizes before a build.',
+  ),
+  'below-least': error('A size below the least that what must be there can have.'),
+  'odd-size': error('The size of a disk or partition that is no whole number of sectors of 512 bytes.'),
+  'too-many-nics': error(
+    "The guests have more network cards together than the guests' network has addresses.",
+  ),
+  'memory-too-small': error(
+    'A guest that the stick shall start does not start on the smallest PC: its memory is not there.',
+  ),
   // Files that the profile names.
   'image-larger-than-stick': warning('The disk in an image can grow larger than the smallest stick.'),
+  'library-too-large': error("The guests' images alone are larger than the library is to be."),
   'no-variable': error('The environment variable that a secret is to come from is not set.'),
   'bad-secret': error(
     'What a file or an environment variable holds is no secret of its kind. Its value is never shown.',
   ),
-  'wrong-format': error('An image file is not in the format that the profile says.'),
+  'wrong-format': error('An image file is not in the format that the profile says, or no whole disk.'),
+  'qcow2-backing-file': error(
+    'A qcow2 image has a backing file: it is no whole disk, and names a file to be opened.',
+  ),
+  'qcow2-data-file': error('A qcow2 image has its bytes in another file, which it names.'),
+  'qcow2-encrypted': error('A qcow2 image is encrypted.'),
+  'qcow2-corrupt': error('A qcow2 image is marked as corrupt by the QEMU that used it.'),
+  'qcow2-unknown-feature': error('A qcow2 image needs a feature that is not known here.'),
+  'qcow2-absurd-size': error("A number in a qcow2 image's header is beyond all sense."),
+  'qcow2-damaged': error("A qcow2 image's header is damaged, or the file ends before its tables do."),
 } as const satisfies Record<string, CodeMeaning>
 
 export type Code = keyof typeof CODES

@@ -313,6 +313,8 @@ export interface Guest {
   disk?: Size
   /**
    * Empty disks beside the first.
+   *
+   * @maxItems 12
    */
   disks?: Disk[]
   /**

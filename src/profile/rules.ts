@@ -14,7 +14,6 @@ import { stickRules } from './rules/stick.js'
 import { uniqueRules } from './rules/unique.js'
 
 export type { Sound } from './rules/sound.js'
-export { HOST_RESERVE } from './rules/stick.js'
 
 const RULES: Rule[] = [...uniqueRules, ...fileRules, ...hostRules, ...guestRules, ...stickRules]
 

@@ -4,7 +4,13 @@ import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, KiB, MiB } from '../../src/base/units.js'
-import { decodeQcow2, looksLikeQcow2, QCOW2_HEAD_BYTES, refuseUnsafeQcow2 } from '../../src/disk/qcow2.js'
+import {
+  decodeQcow2,
+  looksLikeQcow2,
+  QCOW2_HEAD_BYTES,
+  refuseCutQcow2,
+  refuseUnsafeQcow2,
+} from '../../src/disk/qcow2.js'
 import { needTool, seeded, seedOfRun } from '../tools.js'
 
 /** A version 3 header as qemu-img writes it: 1 GiB, 64 KiB clusters, no extension but the end. */
@@ -15,6 +21,8 @@ function header(change: (bytes: Buffer) => void = () => {}): Buffer {
   bytes.writeUInt32BE(16, 20)
   bytes.writeBigUInt64BE(1n << 30n, 24)
   bytes.writeUInt32BE(2, 36)
+  bytes.writeBigUInt64BE(0x30000n, 40)
+  bytes.writeBigUInt64BE(0x10000n, 48)
   bytes.writeUInt32BE(1, 56)
   bytes.writeUInt32BE(4, 96)
   bytes.writeUInt32BE(112, 100)
@@ -22,7 +30,7 @@ function header(change: (bytes: Buffer) => void = () => {}): Buffer {
   return bytes
 }
 
-const decoded = (change?: (bytes: Buffer) => void) => decodeQcow2(header(change))
+const decoded = (change?: (bytes: Buffer) => void) => decodeQcow2(header(change), 'web.qcow2')
 const refusal = (change: (bytes: Buffer) => void) => () => refuseUnsafeQcow2(decoded(change), 'web.qcow2')
 
 function extension(bytes: Buffer, type: number, text: string): void {
@@ -48,6 +56,7 @@ t.test('a plain image passes', async (t) => {
     l1Bytes: 16,
     refcountTableBytes: 64 * KiB,
     refcountBits: 16,
+    offsets: { l1Table: 192 * KiB, refcountTable: 64 * KiB, snapshots: 0 },
   })
   t.doesNotThrow(refusal(() => {}))
   t.doesNotThrow(
@@ -104,6 +113,7 @@ t.test('images that cannot be used', async (t) => {
     ],
     ['qcow2-absurd-size', (bytes) => bytes.writeBigUInt64BE(0n, 24)],
     ['qcow2-absurd-size', (bytes) => bytes.writeBigUInt64BE(1n << 62n, 24)],
+    ['qcow2-absurd-size', (bytes) => bytes.writeBigUInt64BE((1n << 30n) + 1n, 24)],
     ['qcow2-absurd-size', (bytes) => bytes.writeUInt32BE(0x400001, 36)],
     ['qcow2-absurd-size', (bytes) => bytes.writeUInt32BE(1, 36)],
     ['qcow2-absurd-size', (bytes) => bytes.writeUInt32BE(129, 56)],
@@ -118,6 +128,38 @@ t.test('images that cannot be used', async (t) => {
     ],
   ]
   for (const [code, change] of cases) t.throws(refusal(change), { code }, `${code}: ${change}`)
+})
+
+t.test('tables that are not where the header says', async (t) => {
+  const size = 192 * KiB + 16
+  const cut = (change: (bytes: Buffer) => void, bytes = size) => {
+    return () => refuseCutQcow2(decoded(change), bytes, 'web.qcow2')
+  }
+  t.doesNotThrow(
+    cut(() => {}),
+    'the file of an empty image ends with its L1 table',
+  )
+  const cases: [RegExp, (bytes: Buffer) => void, number?][] = [
+    [/L1 table ends at byte 196624, and the file has 196623/, () => {}, size - 1],
+    [/L1 table cannot begin at byte 0/, (bytes) => bytes.writeBigUInt64BE(0n, 40)],
+    [/L1 table cannot begin at byte 196609/, (bytes) => bytes.writeBigUInt64BE(0x30001n, 40)],
+    [/L1 table ends at byte/, (bytes) => bytes.writeBigUInt64BE(1n << 63n, 40)],
+    [/refcount table cannot begin at byte 1/, (bytes) => bytes.writeBigUInt64BE(1n, 48)],
+    [/refcount table ends at byte/, (bytes) => bytes.writeUInt32BE(100, 56)],
+    [/snapshot table cannot begin at byte 0/, (bytes) => bytes.writeUInt32BE(1, 60)],
+  ]
+  for (const [message, change, bytes] of cases) {
+    t.throws(cut(change, bytes), { code: 'qcow2-damaged', message }, `${message}`)
+  }
+  const none = (bytes: Buffer) => {
+    bytes.writeBigUInt64BE(0n, 48)
+    bytes.writeUInt32BE(0, 56)
+  }
+  t.throws(cut(none), { code: 'qcow2-damaged' })
+  t.doesNotThrow(
+    cut((bytes) => none(bytes) ?? bytes.writeUInt8(1, 79)),
+    'a dirty image may have no counts',
+  )
 })
 
 t.test('headers that cannot be believed', async (t) => {
@@ -137,10 +179,11 @@ t.test('headers that cannot be believed', async (t) => {
     t.throws(() => decoded(change), { code: 'qcow2-damaged', message }, `${message}`)
   }
   const endless = (bytes: Buffer) => bytes.writeBigUInt64BE(0x1234_0000_ffff_fff0n, 112)
-  t.throws(() => decoded(endless), { code: 'truncated' })
-  t.throws(() => decoded((bytes) => bytes.writeUInt32BE(0xfffffff8, 100)), { code: 'truncated' })
-  t.throws(() => decodeQcow2(Buffer.from('not one')), { code: 'not-qcow2' })
-  t.throws(() => decodeQcow2(Buffer.alloc(0)), { code: 'not-qcow2' })
+  const cut = { code: 'qcow2-damaged', message: /^web\.qcow2 is damaged: .* needs [0-9]+ bytes/ }
+  t.throws(() => decoded(endless), cut)
+  t.throws(() => decoded((bytes) => bytes.writeUInt32BE(0xfffffff8, 100)), cut)
+  t.throws(() => decodeQcow2(Buffer.from('not one'), 'web.qcow2'), { code: 'qcow2-damaged' })
+  t.throws(() => decodeQcow2(Buffer.alloc(0), 'web.qcow2'), { code: 'qcow2-damaged' })
   t.notOk(looksLikeQcow2(Buffer.from('QFI')))
 })
 
@@ -153,7 +196,10 @@ t.test('images of qemu-img, with every option', async (t) => {
       args: ['create', '-q', '-f', 'qcow2', ...options],
       cwd: folder,
     })
-    return decodeQcow2(readFileSync(join(folder, name)).subarray(0, QCOW2_HEAD_BYTES))
+    const bytes = readFileSync(join(folder, name))
+    const header = decodeQcow2(bytes.subarray(0, QCOW2_HEAD_BYTES), name)
+    t.doesNotThrow(() => refuseCutQcow2(header, bytes.length, name), `${name} is whole`)
+    return header
   }
   const plain = await create('plain.qcow2', 'plain.qcow2', '100M')
   t.match(plain, {
@@ -218,20 +264,23 @@ t.test('snapshots and bitmaps are told', async (t) => {
   await qemuImg('create', '-q', '-f', 'qcow2', 'a.qcow2', '1M')
   await qemuImg('snapshot', '-c', 'before', 'a.qcow2')
   await qemuImg('bitmap', '--add', 'a.qcow2', 'changes')
-  t.match(decodeQcow2(readFileSync(join(folder, 'a.qcow2'))), { snapshots: 1, bitmaps: true })
+  const bytes = readFileSync(join(folder, 'a.qcow2'))
+  const header = decodeQcow2(bytes, 'a')
+  t.match(header, { snapshots: 1, bitmaps: true })
+  t.doesNotThrow(() => refuseCutQcow2(header, bytes.length, 'a'))
 })
 
 t.test('noise and truncation end in nothing but an error for people', async (t) => {
   const random = seeded(seedOfRun())
   const whole = header((bytes) => extension(bytes, 0xe2792aca, 'raw'))
   for (let length = 0; length < 140; length++) {
-    t.throws(() => decodeQcow2(whole.subarray(0, Math.min(length, 127))), KeyvisorError)
+    t.throws(() => decodeQcow2(whole.subarray(0, Math.min(length, 127)), 'cut'), KeyvisorError)
   }
   for (let round = 0; round < 5000; round++) {
     const noisy = Buffer.from(whole.subarray(0, 256))
     for (let change = random(8); change >= 0; change--) noisy[4 + random(124)] = random(256)
     try {
-      refuseUnsafeQcow2(decodeQcow2(noisy), 'noise')
+      refuseUnsafeQcow2(decodeQcow2(noisy, 'noise'), 'noise')
     } catch (error) {
       if (!(error instanceof KeyvisorError)) t.fail('another error', { error })
     }

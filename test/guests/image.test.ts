@@ -16,7 +16,7 @@ import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, KiB, MiB } from '../../src/base/units.js'
-import { imageVirtualSize, takeImage } from '../../src/guests/image.js'
+import { checkImage, imageVirtualSize, limitsOf, takeImage } from '../../src/guests/image.js'
 import { needTools } from '../tools.js'
 
 const qemu = (...args: string[]) => systemTools.run({ tool: 'qemu-img', args })
@@ -118,16 +118,19 @@ t.test('a qcow2 that is called raw, and the other way round', async (t) => {
   if (!needTools(t, 'qemu-img')) return
   const folder = t.testdir({ scratch: {} })
   const path = await makeImage(folder)
-  const error = { code: 'not-raw', hint: 'write format: qcow2' }
+  const error = { code: 'wrong-format', hint: 'write format: qcow2' }
   await t.rejects(imageVirtualSize(path, 'raw'), error)
   await t.rejects(take(path, 'raw', join(folder, 'scratch')), error)
-  await t.rejects(imageVirtualSize(join(folder, 'some.raw'), 'qcow2'), { code: 'not-qcow2' })
+  await t.rejects(imageVirtualSize(join(folder, 'some.raw'), 'qcow2'), { code: 'wrong-format' })
 })
 
 t.test('a raw disk of half a sector, or of none', async (t) => {
   const folder = t.testdir({ odd: 'x'.repeat(700), empty: '' })
-  await t.rejects(imageVirtualSize(join(folder, 'odd'), 'raw'), { code: 'not-raw', message: '700 bytes' })
-  await t.rejects(imageVirtualSize(join(folder, 'empty'), 'raw'), { code: 'not-raw' })
+  await t.rejects(imageVirtualSize(join(folder, 'odd'), 'raw'), {
+    code: 'wrong-format',
+    message: '700 bytes',
+  })
+  await t.rejects(imageVirtualSize(join(folder, 'empty'), 'raw'), { code: 'wrong-format' })
   await t.rejects(imageVirtualSize(join(folder, 'none'), 'raw'), { code: 'file-missing' })
 })
 
@@ -141,9 +144,10 @@ t.test('an image that ends too early', async (t) => {
     await t.rejects(take(path, 'qcow2', scratch), { code: 'image-damaged' }, `${size} bytes`)
   }
   for (const [size, code] of [
-    [80, 'truncated'],
-    [3, 'not-qcow2'],
-    [0, 'not-qcow2'],
+    [150 * KiB, 'qcow2-damaged'],
+    [80, 'qcow2-damaged'],
+    [3, 'wrong-format'],
+    [0, 'wrong-format'],
   ] as const) {
     truncateSync(path, size)
     const scratch = mkdtempSync(join(folder, 'scratch-'))
@@ -164,6 +168,108 @@ t.test('reference counts that are wrong', async (t) => {
     message: path,
     hint: /qemu-img check -r all/,
   })
+})
+
+/** Makes an image dirty: as long as one with lazy reference counts is open for writing, or when that ended by a kill. */
+async function makeDirty(folder: string): Promise<string> {
+  const path = join(folder, 'dirty.qcow2')
+  await qemu('create', '-q', '-f', 'qcow2', '-o', 'lazy_refcounts=on', path, '64M')
+  await systemTools
+    .run({ tool: 'qemu-io', args: ['-c', 'write -P 7 0 3M', '-c', 'abort', path] })
+    .catch(() => {})
+  return path
+}
+
+t.test('leaked clusters are no damage: the image is taken as it is', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeImage(folder)
+  const head = readFileSync(path)
+  const block = Number(head.readBigUInt64BE(Number(head.readBigUInt64BE(48))))
+  const cluster = Math.ceil(head.length / (64 * KiB)) + 1
+  truncateSync(path, (cluster + 1) * 64 * KiB)
+  await overwrite(path, block + 2 * cluster, Buffer.of(0, 1))
+  await t.rejects(qemu('check', '-f', 'qcow2', path), { message: /exit code 3/ }, 'it is as it should be')
+  const disk = await take(path, 'qcow2', join(folder, 'scratch'))
+  t.ok(readFileSync(disk).equals(readFileSync(path)))
+})
+
+t.test('a dirty image passes by way of a new one', async (t) => {
+  if (!needTools(t, 'qemu-img', 'qemu-io', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeDirty(folder)
+  t.equal(readFileSync(path)[79], 1, 'its dirty bit is set')
+  await t.rejects(qemu('check', '-f', 'qcow2', path), { message: /exit code 2/ })
+  const disk = await take(path, 'qcow2', join(folder, 'scratch'))
+  await qemu('check', '-f', 'qcow2', disk)
+  await qemu('compare', '-f', 'qcow2', '-F', 'qcow2', path, disk)
+  const scratch = mkdtempSync(join(folder, 'scratch-'))
+  const again = await take(path, 'qcow2', scratch)
+  t.ok(readFileSync(again).equals(readFileSync(disk)), 'the same bytes each time')
+})
+
+t.test('a dirty image that ends too early, which qemu-img convert would fill up with zeros', async (t) => {
+  if (!needTools(t, 'qemu-img', 'qemu-io', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeDirty(folder)
+  truncateSync(path, 2 * MiB)
+  await t.rejects(take(path, 'qcow2', join(folder, 'scratch')), {
+    code: 'image-damaged',
+    message: /exceeding the end of the file/,
+  })
+  t.notOk(existsSync(join(folder, 'scratch', 'disk.qcow2')))
+})
+
+t.test('a small dirty image that stands for a large disk does not fill the builder', async (t) => {
+  if (!needTools(t, 'qemu-img', 'qemu-io', 'prlimit')) return
+  const folder = t.testdir({ scratch: {} })
+  const path = await makeDirty(folder)
+  // Every entry of the first L2 table names the same cluster, which makes half a GiB of it.
+  const bytes = readFileSync(path)
+  const l2 = Number(bytes.readBigUInt64BE(Number(bytes.readBigUInt64BE(40))) & 0xfffffffffffe00n)
+  const entry = bytes.subarray(l2, l2 + 8)
+  await overwrite(path, l2, Buffer.alloc(64 * KiB, entry))
+  await overwrite(path, 79, Buffer.of(1))
+  await overwrite(path, 24, Buffer.from('0000000020000000', 'hex'))
+  const scratch = join(folder, 'scratch')
+  await t.rejects(take(path, 'qcow2', scratch), { code: 'image-damaged', message: /File too large/ })
+  t.ok(statSync(join(scratch, 'disk.qcow2')).size < 256 * MiB)
+})
+
+t.test('what a check says, in the words of each exit code', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const folder = t.testdir()
+  const path = await makeImage(folder)
+  const run = (args: string[]) => systemTools.run({ tool: 'qemu-img', args })
+  const said = (format: string, path: string) =>
+    checkImage(format, { path, name: 'web.qcow2', size: MiB }, limitsOf(MiB), run)
+  await said('qcow2', path)
+  await t.rejects(said('raw', path), {
+    code: 'image-unchecked',
+    message: /^web\.qcow2 cannot be checked, .* does not support checks$/,
+  })
+  await t.rejects(said('qcow2', join(folder, 'none')), {
+    code: 'image-unchecked',
+    message: /did not come to its end: .*No such file or directory$/,
+  })
+  const head = readFileSync(path)
+  const block = Number(head.readBigUInt64BE(Number(head.readBigUInt64BE(48))))
+  await overwrite(path, block, Buffer.alloc(2))
+  await t.rejects(said('qcow2', path), {
+    code: 'image-damaged',
+    message: /^web\.qcow2 is a damaged qcow2 image: ERROR cluster 0 refcount=0 reference=1$/,
+    hint: /qemu-img check -r all/,
+  })
+})
+
+t.test('limits grow with the image', async (t) => {
+  t.strictSame(limitsOf(64 * MiB), { memory: 2 * GiB + 2 * MiB, seconds: 308 })
+  const large = limitsOf(1024 * GiB)
+  t.ok(large.seconds > 24 * 3600, 'a check of 1 TiB may take a day')
+  t.equal(large.memory, 2 * GiB + 64 * MiB)
+  const dense = { clusterBytes: 512, refcountBits: 64 }
+  t.equal(limitsOf(16 * GiB, dense).memory, 2 * GiB + 512 * MiB)
+  t.equal(limitsOf(16 * 1024 * GiB, dense).memory, 8 * GiB, 'the builder has other things to do')
 })
 
 t.test('absurd headers are refused without a tool', async (t) => {

@@ -37,6 +37,7 @@ function fullest(machine: string): LibraryGuest {
 t.test('the schema lets no more cards and folders through than there are places', async (t) => {
   const { guest } = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')).$defs
   t.equal(guest.properties.nics.maxItems, MOST_NICS)
+  t.equal(guest.properties.disks.maxItems, MOST_DISKS - 1)
   t.equal(guest.properties.shares.maxItems, MOST_SHARES)
   // An xHCI controller of libvirt's has at most 15 ports (formatdomain, "Controllers").
   t.ok(guest.properties.usb.maxItems <= 15)

@@ -1,9 +1,11 @@
 /**
- * Rules about what must fit: on the smallest stick, and in the memory of the smallest PC.
+ * Rules about what must fit: on the smallest stick, in the memory of the smallest PC, and on the guests' network.
  */
-import { type Bytes, formatBytes, MiB } from '../../base/units.js'
+import { type Bytes, formatBytes, MiB, SECTOR } from '../../base/units.js'
+import { LEAST_ESP, LEAST_GUEST_DISK, LEAST_ROOT_SLOT, MOST_CARDS, smallestStick } from '../../plan/limits.js'
+import { hostReserve, sizeGuests, startOrder, type Wanting } from '../../plan/sizing.js'
 import type { Finding, ProfilePath } from '../problems.js'
-import { DEFAULTS, type Guest } from '../profile.gen.js'
+import { DEFAULTS, type Guest, type Profile } from '../profile.gen.js'
 import {
   bytesOf,
   debianOf,
@@ -14,12 +16,6 @@ import {
   type Rule,
   type Sound,
 } from './sound.js'
-
-/** Memory that the host itself needs while guests run. */
-export const HOST_RESERVE: Bytes = 512 * MiB
-
-/** What is not in a partition of the user's: the GPT and alignment before, bios-boot, the backup GPT behind. */
-const FIXED: Bytes = 3 * MiB
 
 type StickSize = keyof typeof DEFAULTS.stick & ('minimumSize' | 'minimumMemory' | 'esp' | 'rootSlot')
 
@@ -32,14 +28,27 @@ export function stickBytes(
   return size === undefined ? undefined : bytesOf(size)
 }
 
-const partitions: Rule = function* ({ stick }) {
+/** That the partitions do not fit, with a library of at least so many bytes; undefined when they do. */
+export function stickFinding({ stick }: Sound<Profile>, library: Bytes): Finding | undefined {
   const minimum = stickBytes(stick, 'minimumSize')
-  if (minimum === undefined) return
-  const slots = 2 * (stickBytes(stick, 'rootSlot') ?? 0)
-  const fixed = FIXED + (stickBytes(stick, 'esp') ?? 0) + slots + bytesOf(stick?.library)
-  if (fixed <= minimum) return
-  const message = `the fixed partitions take ${formatBytes(fixed)}, the smallest stick has ${formatBytes(minimum)}`
-  yield { code: 'stick-too-small', path: ['stick', 'minimumSize'], message }
+  if (minimum === undefined) return undefined
+  const [esp, rootSlot] = [stickBytes(stick, 'esp') ?? 0, stickBytes(stick, 'rootSlot') ?? 0]
+  const least = smallestStick({ esp, rootSlot, library })
+  if (least <= minimum) return undefined
+  const message = `the partitions take at least ${exactly(least)}, the smallest stick has ${exactly(minimum)}`
+  const hint = 'raise stick.minimumSize, or make what is on the stick smaller'
+  return { code: 'stick-too-small', path: ['stick', 'minimumSize'], message, hint }
+}
+
+/** Two sizes that differ must not look alike. */
+function exactly(bytes: Bytes): string {
+  const short = formatBytes(bytes)
+  return bytesOf(short) === bytes ? short : `${short} (${bytes} bytes)`
+}
+
+const partitions: Rule = function* (profile) {
+  const finding = stickFinding(profile, bytesOf(profile.stick?.library))
+  if (finding) yield finding
 }
 
 /** A guest's disks, the one with the base image first. The size of a base that is an image is not known here. */
@@ -72,17 +81,88 @@ const disks: Rule = (profile) => {
   })
 }
 
+/** A size of the profile's own that has a least; the default of each is above it. */
+interface Least {
+  of: string
+  size: string | undefined
+  path: ProfilePath
+  least: Bytes
+}
+
+const leasts: Rule = (profile) => {
+  const { esp, rootSlot } = profile.stick ?? {}
+  const guests = guestsOf(profile).map(({ value, path }): Least => {
+    const own = [...path, 'source', 'debian', 'size']
+    return { of: "a guest's disk", size: debianOf(value)?.size, path: own, least: LEAST_GUEST_DISK }
+  })
+  const stick: Least[] = [
+    { of: 'the ESP', size: esp, path: ['stick', 'esp'], least: LEAST_ESP },
+    { of: 'a root slot', size: rootSlot, path: ['stick', 'rootSlot'], least: LEAST_ROOT_SLOT },
+  ]
+  return [...stick, ...guests].flatMap(({ of, size, path, least }): Finding[] => {
+    if (size === undefined || bytesOf(size) >= least) return []
+    const message = `${of} cannot have ${size}: what must be in it takes more, the least is ${formatBytes(least)}`
+    return [{ code: 'below-least', path, message, hint: 'raise it, or leave it out for the default' }]
+  })
+}
+
+/** Sizes that become disks and file systems as they stand; other partitions are rounded up to whole MiB. */
+const sectors: Rule = (profile) => {
+  const esp = { value: bytesOf(profile.stick?.esp), path: ['stick', 'esp'] }
+  const guests = guestsOf(profile).flatMap((guest) => [
+    { value: bytesOf(debianOf(guest.value)?.size), path: [...guest.path, 'source', 'debian', 'size'] },
+    { value: bytesOf(guest.value.disk), path: [...guest.path, 'disk'] },
+    ...disksOf(guest).slice(1),
+  ])
+  return [esp, ...guests].flatMap(({ value, path }): Finding[] => {
+    if (value % SECTOR === 0) return []
+    const message = `${value} bytes are no whole number of sectors of ${SECTOR} bytes`
+    const hint = `write ${Math.ceil(value / MiB)}MiB`
+    return [{ code: 'odd-size', path, message, hint }]
+  })
+}
+
+/** What sizing asks of a guest; CPUs of the smallest PC are not in a profile. */
+function wantingOf({ value, path }: Placed<Sound<Guest>>): Wanting[] {
+  const range = memoryOf(value)
+  const index = Number(path.at(-1))
+  if (!range) return []
+  const cpus = { min: 1, max: 1 }
+  const memory = { min: range.min, max: range.min }
+  return [{ name: value.name ?? '', autostart: startOrder(value.autostart, index), cpus, memory }]
+}
+
+/** Why the smallest PC does not do what it must: asked of the code that the stick itself asks. Empty when it does. */
+function shortage(profile: Sound<Profile>, minimum: Bytes): string {
+  const wanting = guestsOf(profile).flatMap(wantingOf)
+  const started = wanting.filter(({ autostart }) => autostart !== null)
+  const left = sizeGuests(started, { memory: minimum, cpus: 1, kvm: true }).find(({ start }) => !start)
+  if (left) return `guest ${left.name} does not start on a PC of ${formatBytes(minimum)}: it ${left.reason}`
+  const host = hostReserve(minimum)
+  return host > minimum ? `the host alone needs ${formatBytes(host)} of memory` : ''
+}
+
 const memory: Rule = function* (profile) {
   const minimum = stickBytes(profile.stick, 'minimumMemory')
-  const started = guestsOf(profile).filter(({ value }) => value.autostart !== false)
-  const least = started.reduce((sum, { value }) => sum + (memoryOf(value)?.min ?? 0), 0)
-  if (minimum === undefined || HOST_RESERVE + least <= minimum) return
-  const isWritten = profile.stick?.minimumMemory !== undefined
-  const path: ProfilePath = isWritten || started.length === 0 ? ['stick', 'minimumMemory'] : ['guests']
-  const needs = `host (${formatBytes(HOST_RESERVE)}) and autostart guests (${formatBytes(least)})`
-  const message = `${needs} need more memory than the smallest PC has (${formatBytes(minimum)})`
+  const message = minimum === undefined ? '' : shortage(profile, minimum)
+  if (message === '') return
+  const path: ProfilePath =
+    profile.stick?.minimumMemory === undefined ? ['guests'] : ['stick', 'minimumMemory']
   const hint = "lower the guests' least memory, or set stick.minimumMemory higher"
   yield { code: 'memory-too-small', path, message, hint }
 }
 
-export const stickRules: Rule[] = [partitions, disks, memory]
+/** Each card has an address, one on the bridge too: the first guest whose cards are too many is reported. */
+const cards: Rule = (profile) => {
+  let sum = 0
+  const tooMuch = guestsOf(profile).find(({ value }) => {
+    sum += ('nics' in value ? value.nics?.length : DEFAULTS.guest.nics.length) ?? 0
+    return sum > MOST_CARDS
+  })
+  if (!tooMuch) return []
+  const path = 'nics' in tooMuch.value ? [...tooMuch.path, 'nics'] : tooMuch.path
+  const message = `with this guest there are ${sum} network cards, the guests' network has ${MOST_CARDS} addresses`
+  return [{ code: 'too-many-nics', path, message, hint: 'leave out network cards or guests' }]
+}
+
+export const stickRules: Rule[] = [partitions, disks, leasts, sectors, memory, cards]
