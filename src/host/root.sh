@@ -10,7 +10,7 @@
 eval "$UNPACK"
 # The files of the user may bring more of both.
 kernel=$(basename "$TREE"/usr/lib/modules/*)
-(cd "$TREE" && find usr/lib/firmware/intel-ucode usr/lib/firmware/amd-ucode -type f 2>/dev/null) > "$SCRATCH/microcode" || :
+(cd "$TREE" && find usr/lib/firmware/intel-ucode usr/lib/firmware/amd-ucode ! -type d 2>/dev/null) > "$SCRATCH/microcode" || :
 cut -f2 "$SCRATCH/files" | sed 's,^/,,; s,^lib/,usr/lib/,' > "$SCRATCH/targets"
 grep -vxF -f "$SCRATCH/targets" "$SCRATCH/microcode" > "$SCRATCH/not-packed" || :
 
