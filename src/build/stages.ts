@@ -71,7 +71,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     drivers: EXCLUDED_DRIVERS,
   })
   const { files: _, kernelArguments, ...hostSettings } = plan.host
-  const hostRoot = stage('root', 2, 'make the host root', {
+  const hostRoot = stage('root', 3, 'make the host root', {
     ...common,
     tree: hostTree.key,
     scripts: ['src/host/root.sh', 'src/host/customize.sh', 'src/debian/lay.sh'].map(script),
@@ -135,7 +135,7 @@ function guestDisk(
       format: source.format,
     })
   }
-  return stage(`disk.${name}`, 2, `make the disk of guest ${name}`, {
+  return stage(`disk.${name}`, 3, `make the disk of guest ${name}`, {
     ...common,
     tree: (tree as Stage).key,
     scripts: ['src/guests/disk.sh', 'src/debian/lay.sh'].map(

@@ -5,7 +5,7 @@
  * tar-stream corrupts when they are binary.
  */
 import { createHash } from 'node:crypto'
-import { createReadStream, createWriteStream } from 'node:fs'
+import { constants, createReadStream, createWriteStream } from 'node:fs'
 import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -105,7 +105,8 @@ function header(entry: SizedEntry, epoch: number): Partial<Header> & { name: str
   const [user = 'root', group = user] = entry.owner.split(':')
   return {
     name: entry.target.slice(1),
-    mode: entry.mode,
+    // With the bits of a regular file, which tar-stream leaves out again: it takes a 0 for no mode at all.
+    mode: entry.mode | constants.S_IFREG,
     mtime: new Date(epoch * 1000),
     size: entry.size,
     ...owner('uid', 'uname', user),

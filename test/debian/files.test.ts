@@ -36,6 +36,7 @@ t.test('GNU tar lists owners, modes, times and links as they were given', async 
       text('/etc/b', 'bytes', { mode: 0o440, owner: 'libvirt-qemu:kvm' }),
       text('/etc/a', 'ä', { owner: '1000:2000' }),
       text('/usr/bin/run', '', { mode: 0o4755, from: { file: join(folder, 'source') } }),
+      text('/etc/none', '', { mode: 0 }),
       text('/etc/link', '', { mode: 0o777, from: { link: '../run/target' } }),
       text(deep, 'x', { owner: 'ada' }),
     ],
@@ -47,6 +48,7 @@ t.test('GNU tar lists owners, modes, times and links as they were given', async 
     `-rw-r--r-- 1000/2000 2 ${when} etc/a`,
     `-r--r----- libvirt-qemu/kvm 5 ${when} etc/b`,
     `lrwxrwxrwx root/root 0 ${when} etc/link -> ../run/target`,
+    `---------- root/root 0 ${when} etc/none`,
     `-rw-r--r-- ada/ada 1 ${when} ${deep.slice(1)}`,
     `-rwsr-xr-x root/root 11 ${when} usr/bin/run`,
   ])

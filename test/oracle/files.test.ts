@@ -148,7 +148,7 @@ async function hostRoot({ image, manifest }: BuildResult) {
   const listed = await systemTools.run({ tool: 'unsquashfs', args: ['-lln', '-d', '', ...place, image] })
   const paths = new Map(
     listed.stdout.split('\n').map((line) => {
-      const match = /^(\S+)\s+(\S+)\s+\S+\s+\S+\s+\S+ (.*)$/.exec(line)
+      const match = /^(\S+)\s+(\S+)\s+\S+\s+\S+\s+\S+ (.*?)(?: -> .*)?$/.exec(line)
       return [match?.[3] ?? '', `${octal(match?.[1] ?? '')} ${match?.[2]}`] as const
     }),
   )
@@ -245,13 +245,13 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'unsquashfs', 'debugfs', 'qem
     const files = rootFiles([{ target: '/etc' }], 'folder')
     t.strictSame(await refused(profile('refused', [], { files })), [
       'invalid-profile 2',
-      '15 guests[0].source.debian.files[0].target: /etc is a folder in this root',
+      '16 guests[0].source.debian.files[0].target: /etc is a folder in this root',
     ])
     const units = ['nosuch.service', 'dbus.service', 'systemd-networkd.service']
     t.strictSame(await refused(profile('refused', [], { units })), [
       'invalid-profile 2',
-      '14 guests[0].source.debian.units[0]: the unit nosuch.service cannot be enabled: Unit nosuch.service does not exist',
-      '15 guests[0].source.debian.units[1]: the unit dbus.service has no section [Install], and nothing that would start it',
+      '15 guests[0].source.debian.units[0]: the unit nosuch.service cannot be enabled: Unit nosuch.service does not exist',
+      '16 guests[0].source.debian.units[1]: the unit dbus.service has no section [Install], and nothing that would start it',
     ])
   })
 }

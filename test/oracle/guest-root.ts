@@ -38,7 +38,7 @@ export async function guestRoot(result: BuildResult, guest: string, folder: stri
     async attributes(path) {
       const text = await debugfs(`stat "${path}"`)
       const match = /Mode: +(\d+)[\s\S]*?User: +(\d+) +Group: +(\d+)/.exec(text)
-      return match ? `${match[1]} ${match[2]}/${match[3]}` : undefined
+      return match ? `${match[1]?.slice(-4)} ${match[2]}/${match[3]}` : undefined
     },
     text: (path) => debugfs(`cat "${path}"`),
   }
