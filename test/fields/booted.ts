@@ -37,7 +37,7 @@ function parted(output: string): string[] {
 }
 
 /** Seconds that all questions to a stick may take: to join Wi-Fi networks alone is some minutes. */
-const SCRIPT_TIMEOUT = 900
+const SCRIPT_TIMEOUT = 1800
 
 async function runOn({ ssh }: Trial, script: string): Promise<string> {
   const [tool = 'false', ...args] = ssh ?? []
@@ -60,7 +60,7 @@ async function askStick(trial: Trial, asks: readonly string[]): Promise<string[]
 const AGENT = 'virsh -q -c qemu:///system qemu-agent-command system'
 
 /** Seconds for a guest whose `ready` says nothing of its agent. */
-const GUEST_PATIENCE = 600
+const GUEST_PATIENCE = 1200
 
 async function agent(trial: Trial, execute: string, given: object = {}): Promise<Record<string, unknown>> {
   const request = JSON.stringify({ execute, arguments: given })

@@ -59,12 +59,13 @@ t.test('each row is of a field, and its value is another than the default', asyn
     if (!t.ok(field, `the schema has ${row.field}`)) continue
     t.notSame(row.value, field?.default, `${inWords(row)} is not the default`)
     const usual = valueAt(profileOf('usual'), stepsOf(row))
-    t.notOk(isDeepStrictEqual(row.value, usual), `${inWords(row)} is not what the usual stick has`)
+    const isThere = !row.otherAsk && isDeepStrictEqual(row.value, usual)
+    t.notOk(isThere, `${inWords(row)} is not what the usual stick has`)
     t.notOk(fits(row.expected, row.other), `${inWords(row)}: its answer is not that of the default`)
   }
 })
 
-if (needTools(t, 'qemu-img', 'mmdebstrap')) {
+if (needTools(t, 'qemu-img', 'mmdebstrap', 'mkfs.vfat', 'mcopy')) {
   const folder = t.testdir()
   await layFiles(folder)
   Object.assign(process.env, ENVIRONMENT)

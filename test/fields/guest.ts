@@ -48,20 +48,18 @@ const identity: Row[] = [
   },
 ]
 
-/** Prints `bios`, or the last byte of the variable SecureBoot (UEFI 2.10, section 3.3). */
-const FIRMWARE = `
-  if [ -d /sys/firmware/efi ]
-  then echo "uefi $(od -An -tu1 -j4 /sys/firmware/efi/efivars/SecureBoot-* 2>/dev/null | tr -d ' ')"
-  else echo bios; fi`
+const UEFI = 'starting Boot'
 
 const hardware: Row[] = [
   {
-    ...{ field: 'guests[].firmware', value: 'uefi-secure' },
-    ...{ where: 'guest', ask: FIRMWARE, expected: 'uefi 1', other: /^uefi 0?$/ },
+    ...{ field: 'guests[].firmware', value: 'uefi-secure', on: 'emulated' },
+    ...{ where: 'stick', ask: 'firmware_of system', expected: 'Access Denied' },
+    ...{ otherAsk: 'firmware_of usual', other: UEFI },
   },
   {
-    ...{ field: 'guests[].firmware', value: 'bios', on: 'fixed' },
-    ...{ where: 'guest', ask: FIRMWARE, expected: 'bios', other: /^uefi 0?$/ },
+    ...{ field: 'guests[].firmware', at: `${COUNTER}.firmware`, value: 'bios', on: 'emulated' },
+    ...{ where: 'stick', ask: 'firmware_of counter', expected: 'start number' },
+    ...{ otherAsk: 'firmware_of usual', other: UEFI },
   },
   {
     ...{ field: 'guests[].cpus', value: 1, on: 'fixed' },

@@ -5,7 +5,7 @@
 import type { Json } from '../../src/base/digests.js'
 
 /** Sticks beside `usual`, which has every default: too few of them, and values would be in each other's way. */
-export const STICKS = ['changed', 'fixed', 'lean'] as const
+export const STICKS = ['changed', 'fixed', 'lean', 'emulated'] as const
 
 export type StickName = 'usual' | (typeof STICKS)[number]
 
@@ -29,6 +29,8 @@ export interface Row {
   expected: string
   /** What `usual` answers; for what is planned or validated, the same profile with the value that `usual` has there. */
   other: string | RegExp
+  /** What is asked for the other answer, where a guest on the same stick has the default and none on `usual` can. */
+  otherAsk?: string
 }
 
 /** The value's place, as steps: names, and indexes of lists. */

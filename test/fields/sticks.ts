@@ -7,6 +7,7 @@ import type { Json } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Row, type StickName, stepsOf } from './row.js'
 import { ROWS } from './rows.js'
+import { makeStarter } from './starter.js'
 
 type Members = { [name: string]: Json }
 
@@ -32,18 +33,21 @@ const COUNTER = {
   firmware: 'bios',
 }
 
+/** Not UEFI: what OVMF does ends a QEMU that emulates KVM (`lab/session.ts`). The stick `emulated` is there for that. */
+const SYSTEM = { name: 'system', source: { debian: DEBIAN }, firmware: 'bios' }
+
 /** What the rows of a stick cannot do without, and do not say themselves. */
 const BASES: Record<StickName, Members> = {
   usual: {
     host: { files: [FILE] },
-    guests: [{ name: 'system', source: { debian: DEBIAN }, nics: [{ network: 'nat' }] }, COUNTER],
+    guests: [{ ...SYSTEM, nics: [{ network: 'nat' }] }, COUNTER],
   },
   changed: {
     stick: { minimumSize: '8GiB' },
     host: { files: [FILE], network: { wifi: [{}, { ssid: 'home' }] } },
     guests: [
       {
-        ...{ name: 'system', source: { debian: DEBIAN } },
+        ...SYSTEM,
         ...{ cpus: { min: 1 }, memory: { min: '300MiB' }, autostart: { order: 20 } },
         nics: [{ network: 'nat' }, {}],
       },
@@ -53,7 +57,7 @@ const BASES: Record<StickName, Members> = {
   fixed: {
     guests: [
       {
-        ...{ name: 'system', source: { debian: { ...DEBIAN, units: ['told.socket'] } } },
+        ...{ ...SYSTEM, source: { debian: { ...DEBIAN, units: ['told.socket'] } } },
         memory: { max: '10%' },
       },
       COUNTER,
@@ -62,6 +66,12 @@ const BASES: Record<StickName, Members> = {
   lean: {
     stick: { minimumMemory: '8GiB' },
     guests: [{ ...COUNTER, name: 'system', cpus: { max: 2 }, memory: '2GiB' }, COUNTER],
+  },
+  emulated: {
+    guests: ['system', 'counter', 'usual'].map((name) => ({
+      ...{ name, source: { image: 'starter.raw', format: 'raw' } },
+      memory: '256MiB',
+    })),
   },
 }
 
@@ -139,6 +149,7 @@ export async function layFiles(folder: string): Promise<void> {
   const file = await open(started, 'r+')
   await file.write(Buffer.from([41, 0, 0, 0]), 0, 4, COUNT_AT)
   await file.close()
+  await makeStarter(folder)
   const args = ['convert', '-f', 'raw', '-O', 'qcow2', started, join(folder, 'counter-41.qcow2')]
   await systemTools.run({ tool: 'qemu-img', args })
 }
