@@ -86,9 +86,10 @@ export async function waitFor<E extends ReportEvent>(
   const look = async () => {
     while (!over.signal.aborted && !trial.events.some(wanted)) await sleep(200)
   }
-  await Promise.race([look(), trial.ended])
-  clearTimeout(timer)
-  over.abort()
+  await Promise.race([look(), trial.ended]).finally(() => {
+    clearTimeout(timer)
+    over.abort()
+  })
   return trial.events.find(wanted)
 }
 
