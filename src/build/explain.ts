@@ -23,14 +23,14 @@ export interface Explanation {
   title: string
   /** The store had its result. */
   reused: boolean
-  /** The first member of a path is `stages`, `files`, `packages`, `scripts`, or the name of another input. */
+  /** The first member of a path is `stages`, `files`, `packages`, `program` (Keyvisor itself), or the name of another input. */
   changes: JsonChange[]
   /** False when no earlier build of the image has had this stage: then `changes` is empty. */
   known: boolean
 }
 
 /** Inputs that go by another name here, since their digests are spelled out. */
-const NAMES: Record<string, string> = { entries: 'files', script: 'scripts' }
+const NAMES: Record<string, string> = { entries: 'files' }
 
 export function spellOut(stages: Stages, meanings: Meanings): SpelledOut {
   const list = stageList(stages)

@@ -2,12 +2,11 @@
  * From a profile's path to a Plan and its stages: everything that is settled before the first byte.
  */
 import { dirname, resolve } from 'node:path'
-import { type Sha256, sha256File } from '../base/digests.js'
+import type { Sha256 } from '../base/digests.js'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
 import { systemTools } from '../base/tool.js'
 import { readUserText } from '../base/user-file.js'
 import { digestEntries, plannedEntries, type TarEntry } from '../debian/files.js'
-import { packageFile } from '../debian/namespace.js'
 import { guestEntries } from '../guests/debian.js'
 import { imageVirtualSize } from '../guests/image.js'
 import { hostEntries } from '../host/root.js'
@@ -21,6 +20,7 @@ import { validateProfile } from '../profile/validate.js'
 import type { Meanings } from './explain.js'
 import { archivesOf } from './fetch.js'
 import { lockedSet, setDigest } from './lock.js'
+import { programDigest } from './program.js'
 import type { StageRun } from './stage.js'
 import { type InputDigests, planStages, type Stages } from './stages.js'
 import { type LockQuestion, type LockUse, lockPath, takeLock } from './take-lock.js'
@@ -54,12 +54,6 @@ export interface Prepared {
   builder: string
   warnings: Problem[]
 }
-
-/** Scripts of ours whose text decides bytes. */
-const PROGRAM = [
-  ...['src/debian/tree.sh', 'src/debian/lay.sh', 'src/host/root.sh', 'src/host/customize.sh'],
-  'src/guests/disk.sh',
-]
 
 /**
  * Validates the profile, takes or makes its lock, and plans. Throws `invalid-profile` with all problems, and what
@@ -152,12 +146,6 @@ async function inputDigests(
     meanings[all] = each
     return all
   }
-  const program: Record<string, Sha256> = {}
-  for (const path of PROGRAM) {
-    const { sha256 } = await sha256File(packageFile(path))
-    program[path] = sha256
-    meanings[sha256] = { [path]: sha256 }
-  }
   const guests: Record<string, Sha256> = {}
   for (const guest of plan.guests) {
     const { name, source } = guest
@@ -166,7 +154,7 @@ async function inputDigests(
   }
   const host = [...(await hostEntries(plan.host)), ...plannedEntries(plan.host.files)]
   const digests = {
-    program,
+    program: await programDigest(),
     version: programs.version,
     hostEntries: await digestOf(host),
     guestEntries: guests,

@@ -10,8 +10,8 @@ import { type Stage, stage } from './stage.js'
 
 /** What was read from files before the keys could be made. */
 export interface InputDigests {
-  /** Our scripts and modules, by path. */
-  program: Record<string, Sha256>
+  /** Keyvisor itself (program.ts). */
+  program: Sha256
   /** What is laid over the host's tree, the user's files among it. */
   hostEntries: Sha256
   /** Of the secrets in the host's root: a slow one, since keys are published. Empty where there are none. */
@@ -54,13 +54,12 @@ export const HOST_EXCLUDES = [
 ]
 
 export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stages {
-  const common = { tools: digests.tools, epoch: plan.epoch }
-  const script = (path: string) => lookUp(digests.program, path) ?? missing(path)
+  const { program } = digests
+  const common = { program, tools: digests.tools, epoch: plan.epoch }
   const tree = (name: string, title: string, set: string, rest: Record<string, Json>) =>
     stage(name, 1, title, {
       ...common,
       packages: setDigest(lock, set),
-      script: script('src/debian/tree.sh'),
       mmdebstrap: digests.mmdebstrap,
       ...rest,
     })
@@ -74,7 +73,6 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
   const hostRoot = stage('root', 3, 'make the host root', {
     ...common,
     tree: hostTree.key,
-    scripts: ['src/host/root.sh', 'src/host/customize.sh', 'src/debian/lay.sh'].map(script),
     entries: digests.hostEntries,
     version: digests.version,
     settings: hostSettings as unknown as Json,
@@ -111,6 +109,7 @@ export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stage
     name: plan.name,
   })
   const image = stage('image', 3, 'assemble the image', {
+    program,
     esp: esp.key,
     root: hostRoot.key,
     library: library.key,
@@ -125,11 +124,12 @@ function guestDisk(
   guest: GuestPlan,
   tree: Stage | undefined,
   digests: InputDigests,
-  common: { tools: string; epoch: number },
+  common: { program: Sha256; tools: string; epoch: number },
 ): Stage {
   const { source, name } = guest
   if (source.kind === 'image') {
     return stage(`import.${name}`, 1, `check the image of guest ${name}`, {
+      program: common.program,
       tools: common.tools,
       sha256: source.sha256,
       format: source.format,
@@ -138,9 +138,6 @@ function guestDisk(
   return stage(`disk.${name}`, 3, `make the disk of guest ${name}`, {
     ...common,
     tree: (tree as Stage).key,
-    scripts: ['src/guests/disk.sh', 'src/debian/lay.sh'].map(
-      (path) => digests.program[path] ?? missing(path),
-    ),
     entries: lookUp(digests.guestEntries, name) ?? missing(name),
     // The disk's GUIDs and the file system's UUID derive from it.
     uuid: guest.uuid,

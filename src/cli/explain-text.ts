@@ -19,7 +19,7 @@ function stageWords({ reused, changes, known }: Explanation): string {
   return `built, because of ${changed}`
 }
 
-/** By the first member of the path: `files: /etc/hosts, /etc/motd (new)`. */
+/** By the first member of the path: `files: /etc/hosts, /etc/motd (new)`; of Keyvisor there is one digest alone. */
 function groups(changes: JsonChange[]): string[] {
   const byInput = new Map<string, JsonChange[]>()
   for (const change of changes) {
@@ -27,6 +27,7 @@ function groups(changes: JsonChange[]): string[] {
     byInput.set(input, [...(byInput.get(input) ?? []), change])
   }
   return [...byInput].map(([input, all]) => {
+    if (input === 'program') return 'Keyvisor itself'
     const shown = all.slice(0, NAMED).map((change) => changeText({ ...change, path: change.path.slice(1) }))
     const more = all.length > NAMED ? [`and ${all.length - NAMED} more`] : []
     return `${input}: ${[...shown, ...more].join(', ')}`

@@ -11,29 +11,32 @@ interface Built {
   files: Record<string, string>
   packages: Record<string, string>
   hostname: string
+  program: string
 }
 
 const BASE: Built = {
   files: { '/etc/hosts': sha256('hosts'), '/etc/motd': sha256('motd') },
   packages: { bash: '5.2.15', vim: '9.0' },
   hostname: 'demo',
+  program: sha256('program'),
 }
 
 /** The stages of a small build, and what their digests stand for. */
 function build(change: Partial<Built> = {}) {
-  const { files, packages, hostname } = { ...BASE, ...change }
+  const { files, packages, hostname, program } = { ...BASE, ...change }
   const digests = { files: sha256(JSON.stringify(files)), packages: sha256(JSON.stringify(packages)) }
-  const script = sha256('script')
-  const hostTree = stage('tree.host', 1, 'install the host', { packages: digests.packages, script, epoch: 1 })
+  const hostTree = stage('tree.host', 1, 'install the host', {
+    ...{ program, packages: digests.packages, epoch: 1 },
+  })
   const hostRoot = stage('root', 2, 'make the host root', {
-    ...{ tree: hostTree.key, entries: digests.files, scripts: [script], settings: { hostname } },
+    ...{ program, tree: hostTree.key, entries: digests.files, settings: { hostname } },
   })
   const library = stage('library', 1, 'pack the library', { disks: [] })
   const loader = stage('loader', 1, 'make the boot loader', { tools: 'system' })
   const esp = stage('esp', 2, 'pack the ESP', { root: hostRoot.key, library: library.key })
   const image = stage('image', 1, 'assemble the image', { esp: esp.key, root: hostRoot.key })
   const stages: Stages = { hostTree, hostRoot, guestTrees: {}, guestDisks: {}, library, loader, esp, image }
-  const meanings = { [digests.files]: files, [digests.packages]: packages, [script]: { 'tree.sh': script } }
+  const meanings = { [digests.files]: files, [digests.packages]: packages }
   return { stages, inputs: spellOut(stages, meanings) }
 }
 
@@ -49,12 +52,12 @@ t.test('inputs are spelled out', async (t) => {
   t.strictSame(inputs['root'], {
     stages: { 'tree.host': stages.hostTree.key },
     files: BASE.files,
-    scripts: { 'tree.sh': sha256('script') },
+    program: BASE.program,
     settings: { hostname: 'demo' },
   })
   t.strictSame(inputs['tree.host'], {
     packages: BASE.packages,
-    scripts: { 'tree.sh': sha256('script') },
+    program: BASE.program,
     epoch: 1,
   })
   t.strictSame(inputs['loader'], { tools: 'system' })
@@ -97,6 +100,12 @@ t.test('a package by its versions, a setting by its values', async (t) => {
     { path: ['settings', 'hostname'], before: 'demo', after: 'other' },
     { path: ['stages', 'tree.host'] },
   ])
+})
+
+t.test('Keyvisor itself is one thing that changed', async (t) => {
+  const program = sha256('other')
+  const [tree] = changesOf(build(), build({ program }))
+  t.strictSame(tree?.changes, [{ path: ['program'], before: BASE.program, after: program }])
 })
 
 t.test('without an earlier build nothing is claimed', async (t) => {

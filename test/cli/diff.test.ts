@@ -109,6 +109,7 @@ t.test('why stages ran', async (t) => {
       { ...item, stage: 'tree.host', reused: true, changes: [{ path: ['epoch'], before: 1, after: 2 }] },
       { ...item, stage: 'esp', known: false },
       { ...item, stage: 'library' },
+      { ...item, stage: 'image', changes: [{ path: ['program'], before: DIGEST, after: 'ef'.repeat(32) }] },
       { ...item, stage: 'root', changes: [...files, { path: ['asked'], after: 'vim' }] },
     ]),
     [
@@ -116,6 +117,7 @@ t.test('why stages ran', async (t) => {
       'stage tree.host: reused from an earlier build (epoch: 1 -> 2)',
       'stage esp: built, because no earlier build of this image is known',
       'stage library: built, because the store had no sound result of it',
+      'stage image: built, because of Keyvisor itself',
       `stage root: built, because of files: ${files
         .slice(0, 8)
         .map(({ path }) => `${path[1]} (new)`)
