@@ -58,7 +58,7 @@ async function examine(file: string, format: ImageSource['format']): Promise<Ima
   try {
     return await examineImageFile(file, format, file)
   } catch (error) {
-    if (error instanceof KeyvisorError && error.code in CODES) {
+    if (error instanceof KeyvisorError && Object.hasOwn(CODES, error.code)) {
       return { code: error.code as Code, message: error.message, hint: error.hint }
     }
     const { code } = error as NodeJS.ErrnoException
