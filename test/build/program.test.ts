@@ -15,6 +15,7 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { digestProgram, programDigest } from '../../src/build/program.js'
 import { packageFile } from '../../src/debian/namespace.js'
+import { seeded, seedOfRun } from '../tools.js'
 
 /** A copy of what is installed of the program. */
 function copyOf(t: Test): string {
@@ -50,8 +51,11 @@ t.test('a byte of any file that runs changes it', async (t) => {
   const root = copyOf(t)
   const files = filesBelow(root).filter((file) => !/\.(ts|map)$/.test(file))
   t.ok(files.length > 150, `${files.length} files`)
+  const random = seeded(seedOfRun())
+  // Each takes a look at all of them: some are drawn, and another run draws others.
+  const drawn = new Set(Array.from({ length: 24 }, () => files[random(files.length)] as string))
   const digests = new Set([await digestProgram(root)])
-  for (const file of files) {
+  for (const file of drawn) {
     const bytes = readFileSync(file)
     const changed = Buffer.from(bytes)
     changed[changed.length - 1] = (changed.at(-1) as number) ^ 1
@@ -59,7 +63,7 @@ t.test('a byte of any file that runs changes it', async (t) => {
     digests.add(await digestProgram(root))
     writeFileSync(file, bytes)
   }
-  t.equal(digests.size, files.length + 1)
+  t.equal(digests.size, drawn.size + 1)
 })
 
 t.test('a new file, and a name, change it', async (t) => {
