@@ -4,6 +4,7 @@
  */
 import { createHash, scryptSync } from 'node:crypto'
 import { createReadStream } from 'node:fs'
+import { onFile } from './file-errors.js'
 
 /** Lower-case hexadecimal SHA-256, 64 characters. */
 export type Sha256 = string
@@ -33,10 +34,12 @@ export function stretchedDigest(text: string, salt: string): string {
 export async function sha256File(path: string): Promise<{ sha256: Sha256; size: number }> {
   const hash = createHash('sha256')
   let size = 0
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    hash.update(chunk as Buffer)
-    size += (chunk as Buffer).length
-  }
+  await onFile(path, async () => {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      hash.update(chunk as Buffer)
+      size += (chunk as Buffer).length
+    }
+  })
   return { sha256: hash.digest('hex'), size }
 }
 

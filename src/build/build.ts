@@ -4,8 +4,8 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { sha256 } from '../base/digests.js'
-import { onDisk } from '../base/disk-errors.js'
 import type { Problem } from '../base/errors.js'
+import { onDisk } from '../base/file-errors.js'
 import { removeScratch } from '../debian/namespace.js'
 import { type ArtifactsRequest, makeArtifacts, readyArtifacts } from './artifacts/artifacts.js'
 import type { Artifact } from './artifacts/kept.js'
@@ -22,6 +22,7 @@ import type { Stage, StageRun } from './stage.js'
 import { type Stages, stageList } from './stages.js'
 import { fileStamp } from './stamp.js'
 import { replaceFile, type Store, storeLimit } from './store.js'
+import { checkOut } from './writable.js'
 
 export interface BuildRequest extends PrepareRequest {
   /** Folder for the image and its manifest. */
@@ -54,7 +55,11 @@ export interface BuildResult {
  */
 export async function buildImage(request: BuildRequest, run: StageRun): Promise<BuildResult> {
   const limit = storeLimit()
-  const result = await onDisk('build the image', () => run.store.leased(() => build(request, run)))
+  const result = await onDisk(
+    'build the image',
+    () => run.store.leased(() => build(request, run)),
+    run.store.folder,
+  )
   if (limit !== undefined) await pruneStore(run.store, { maxSize: limit })
   return result
 }
@@ -62,8 +67,9 @@ export async function buildImage(request: BuildRequest, run: StageRun): Promise<
 async function build(request: BuildRequest, run: StageRun): Promise<BuildResult> {
   await removeScratch(...(await run.store.staleScratch()))
   const ready = request.artifacts && (await readyArtifacts(request.artifacts))
-  const prepared = await prepare(request, run)
   const out = resolve(request.out)
+  await checkOut(out)
+  const prepared = await prepare(request, run)
   await mkdir(out, { recursive: true })
   const image = join(out, `${prepared.plan.name}.img`)
   const manifestFile = join(out, `${prepared.plan.name}.manifest.json`)
@@ -96,7 +102,8 @@ async function makeImage(
   const payloads = await makePayloads(prepared, run).catch(async (error) => {
     throw await placed(error, prepared.profileFile)
   })
-  const manifest = await onDisk(prepared.stages.image.title, () => makeFinal(prepared, payloads, image, run))
+  const { title } = prepared.stages.image
+  const manifest = await onDisk(title, () => makeFinal(prepared, payloads, image, run), image)
   await replaceFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`)
   await rememberImage(prepared, image, run)
   return manifest

@@ -4,6 +4,7 @@
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Sha256 } from '../base/digests.js'
+import { ifThere } from '../base/file-errors.js'
 import { namesBelow } from '../base/names-below.js'
 import type { Bytes } from '../base/units.js'
 import type { Store } from './store.js'
@@ -125,8 +126,8 @@ async function treeEntries(store: Store): Promise<StoreEntry[]> {
 /** A file that has several names in the tree counts once. */
 async function folderSize(folder: string): Promise<Bytes> {
   const sizes = new Map<number, Bytes>()
-  for (const name of await namesBelow(folder).catch(() => [])) {
-    const found = await lstat(join(folder, name)).catch(() => undefined)
+  for (const name of (await ifThere(namesBelow(folder))) ?? []) {
+    const found = await ifThere(lstat(join(folder, name)))
     if (found) sizes.set(found.ino, found.blocks * 512)
   }
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
@@ -134,6 +135,6 @@ async function folderSize(folder: string): Promise<Bytes> {
 
 /** Undefined when it is gone: other builds are at work. stat(2): blocks of 512 bytes. */
 async function lookAt(path: string): Promise<Found | undefined> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await ifThere(stat(path))
   return found && { size: found.blocks * 512, lastUse: found.mtimeMs }
 }

@@ -1,8 +1,9 @@
 /**
  * Fetching: how locked packages come into the store, from the archives that have them.
  */
-import { onDisk } from '../base/disk-errors.js'
+
 import { KeyvisorError } from '../base/errors.js'
+import { onDisk } from '../base/file-errors.js'
 import { debPath, fetchPackages, packageNames, parseSources } from '../debian/apt.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
@@ -80,10 +81,14 @@ async function fetchMissing(missing: LockedPackage[], archives: string[], run: S
   const scratch = await run.store.scratch(stage)
   try {
     const onFetched = (done: number) => run.progress({ kind: 'bytes', stage, done, total })
-    await onDisk(title, async () => {
-      await fetchPackages(missing, archives, scratch, onFetched, run.signal)
-      for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
-    })
+    await onDisk(
+      title,
+      async () => {
+        await fetchPackages(missing, archives, scratch, onFetched, run.signal)
+        for (const item of missing) await run.store.add(debPath(scratch, item), item.sha256)
+      },
+      scratch,
+    )
   } finally {
     await removeScratch(scratch)
   }

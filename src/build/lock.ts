@@ -4,10 +4,11 @@
  * Left out: when one is made (`take-lock.ts`), and how its packages come into the store (`fetch.ts`).
  */
 
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { errorHint, errorWords } from '../base/file-errors.js'
 import { lookUp } from '../base/lookup.js'
 import { readUserText } from '../base/user-file.js'
 import { archiveSources, openApt, packageId, resolvePackages, withComponents } from '../debian/apt.js'
@@ -15,6 +16,7 @@ import { removeScratch } from '../debian/namespace.js'
 import type { Lock, LockedPackage, PackageRequest } from '../plan/types.js'
 import { imageDigest } from './stamp.js'
 import { replaceFile, type Store } from './store.js'
+import { checkWritable } from './writable.js'
 
 /** A guest's outside image, by guest name. */
 export type ImagePaths = Record<string, string>
@@ -60,13 +62,12 @@ export async function pinImages(images: ImagePaths, store: Store): Promise<Lock[
   return pins
 }
 
-/** Reads a lock; undefined when there is none. Throws `lock-damaged`. */
+/** Reads a lock; undefined when there is none. Throws `lock-damaged`, `lock-unreadable`. */
 export async function readLock(path: string): Promise<Lock | undefined> {
-  const text = await readUserText(path).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined
-    throw new KeyvisorError('lock-damaged', `the lock ${path} cannot be read: ${error.message}`, {
-      cause: error,
-    })
+  const text = await readUserText(path).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return undefined
+    const message = `the lock ${path} cannot be read: ${errorWords(cause)}`
+    throw new KeyvisorError('lock-unreadable', message, { hint: errorHint(cause), cause })
   })
   if (text === undefined) return undefined
   const lock = parseLock(text)
@@ -105,17 +106,16 @@ export async function writeLock(path: string, lock: Lock): Promise<void> {
 
 /** Before versions are chosen, which takes a while. Throws `lock-unwritable`. */
 export async function checkLockFolder(path: string): Promise<void> {
-  // The dot: a file is no folder, though it may be written.
-  await access(`${dirname(path)}/.`, constants.W_OK).catch((cause) => {
+  await checkWritable(dirname(path)).catch((cause) => {
     throw unwritable(path, cause)
   })
 }
 
 function unwritable(path: string, cause: NodeJS.ErrnoException): KeyvisorError {
   const folder = dirname(path)
-  const why = cause.code === 'ENOENT' ? `there is no folder ${folder}` : cause.message
+  const why = cause.code === 'ENOENT' ? `there is no folder ${folder}` : errorWords(cause)
   return new KeyvisorError('lock-unwritable', `the lock ${path} cannot be written: ${why}`, {
-    hint: `make ${folder} a folder that you may write, or name another place with --lock`,
+    hint: `make ${folder} a folder that you may write, or name another place with --lock; or ${errorHint(cause)}`,
     cause,
   })
 }

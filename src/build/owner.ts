@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { readlink, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
+import { ifThere } from '../base/file-errors.js'
 
 /** What another pid namespace (a container that shares the store) left is stale after a day. */
 const FOREIGN_SECONDS = 24 * 3600
@@ -18,7 +19,7 @@ export async function ownName(name: string): Promise<string> {
 export async function isStale(path: string): Promise<boolean> {
   const [namespace, pid] = basename(path).split('-')
   if (namespace === (await pidNamespace())) return !existsSync(`/proc/${pid}`)
-  const found = await stat(path).catch(() => undefined)
+  const found = await ifThere(stat(path))
   return found !== undefined && (Date.now() - found.mtimeMs) / 1000 > FOREIGN_SECONDS
 }
 

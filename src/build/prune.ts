@@ -7,6 +7,7 @@
  */
 import { rename, stat } from 'node:fs/promises'
 import type { Sha256 } from '../base/digests.js'
+import { ifThere } from '../base/file-errors.js'
 import type { Bytes } from '../base/units.js'
 import { removeScratch } from '../debian/namespace.js'
 import { readContents, type StoreContents, type StoreEntry } from './contents.js'
@@ -117,11 +118,8 @@ async function take(
   const isUnused = async (place: string) => ((await timeOf(timed(place))) ?? lastUse) <= lastUse
   if (!(await isUnused(path))) return false
   const taken = await store.scratchPath('pruned')
-  const isTaken = await rename(path, taken).then(
-    () => true,
-    () => false, // Another prune was quicker.
-  )
-  if (!isTaken) return false
+  const isTaken = await ifThere(rename(path, taken).then(() => true))
+  if (!isTaken) return false // Another prune was quicker.
   const isFree = await isUnused(taken)
   // Whoever made it anew in the meantime has made the same.
   if (!isFree) await rename(taken, path).catch(() => {})
@@ -130,5 +128,5 @@ async function take(
 }
 
 async function timeOf(path: string): Promise<number | undefined> {
-  return (await stat(path).catch(() => undefined))?.mtimeMs
+  return (await ifThere(stat(path)))?.mtimeMs
 }

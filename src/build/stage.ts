@@ -5,7 +5,7 @@
  * one's key among its inputs: builds are deterministic, so equal keys mean equal bytes.
  */
 import { canonicalJson, type Json, type Sha256, sha256 } from '../base/digests.js'
-import { onDisk } from '../base/disk-errors.js'
+import { onDisk } from '../base/file-errors.js'
 import type { Progress } from '../base/progress.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { StageRecord, Store, StoredObject } from './store.js'
@@ -63,7 +63,7 @@ export async function runStage(
   const record = await run.store.readRecord(key)
   const kept = record && (await storedResult(run.store, record))
   if (kept) await run.store.touchRecord(key)
-  const done = kept ?? (await onDisk(title, () => makeResult(run, name, key, make)))
+  const done = kept ?? (await onDisk(title, () => makeResult(run, name, key, make), run.store.folder))
   run.progress({
     kind: 'end',
     stage: name,

@@ -3,12 +3,13 @@
  */
 import { stat } from 'node:fs/promises'
 import { sha256, sha256File } from '../base/digests.js'
+import { ifThere } from '../base/file-errors.js'
 import type { Bytes } from '../base/units.js'
 import type { Store, StoredObject } from './store.js'
 
 /** Changes whenever the file is written to or replaced; undefined when there is none. */
 export async function fileStamp(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await ifThere(stat(path))
   return found && `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`
 }
 

@@ -15,7 +15,6 @@
  * Left out: what is in a store (`contents.ts`), pruning it (`prune.ts`), checking all of it (`verify.ts`).
  */
 import { randomBytes } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import {
   chmod,
   link,
@@ -33,6 +32,7 @@ import { userInfo } from 'node:os'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { isSha256, type Json, type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError } from '../base/errors.js'
+import { errorHint, errorWords, ifThere, isAbsent, isLost, onFile } from '../base/file-errors.js'
 import { type Bytes, parseBytes } from '../base/units.js'
 import { isStale, ownName } from './owner.js'
 
@@ -108,11 +108,8 @@ export class Store {
     } catch (cause) {
       throw new KeyvisorError(
         'store-unusable',
-        `the store ${folder} cannot be written: ${(cause as Error).message}`,
-        {
-          hint: 'set KEYVISOR_STORE to a folder that you may write',
-          cause,
-        },
+        `the store ${folder} cannot be written: ${errorWords(cause)}`,
+        { hint: `set KEYVISOR_STORE to a folder that you may write; or ${errorHint(cause)}`, cause },
       )
     }
     return new Store(folder)
@@ -124,15 +121,17 @@ export class Store {
 
   /** True when there is an object of that name and length. Its bytes are checked by {@link verified}. */
   async has(sha256: Sha256, size: Bytes): Promise<boolean> {
-    const found = await stat(this.objectPath(sha256)).catch(() => undefined)
+    const found = await ifThere(stat(this.objectPath(sha256)))
     return found?.isFile() === true && found.size === size
   }
 
   /** The object, when its bytes are what its name says; a damaged one is removed, and undefined returned. */
   async verified(sha256: Sha256, size: Bytes): Promise<StoredObject | undefined> {
     const path = this.objectPath(sha256)
-    if (!existsSync(path)) return undefined
-    const found = await sha256File(path).catch(() => undefined)
+    const found = await sha256File(path).catch((error) => {
+      if (isAbsent(error) || isLost(error)) return undefined
+      throw error
+    })
     if (found?.sha256 === sha256 && found.size === size) {
       return (await touch(path)) ? { path, sha256, size } : undefined
     }
@@ -166,7 +165,7 @@ export class Store {
   }
 
   async readRecord(key: Sha256): Promise<StageRecord | undefined> {
-    const text = await readFile(this.recordPath(key), 'utf8').catch(() => undefined)
+    const text = await readRecordText(this.recordPath(key))
     if (text === undefined) return undefined
     return parseRecord(text)
   }
@@ -220,7 +219,7 @@ export class Store {
     let oldest = Number.POSITIVE_INFINITY
     for (const path of await this.inScratch()) {
       if (!path.includes(`-${LEASE}-`) || (await isStale(path))) continue
-      const found = await stat(path).catch(() => undefined)
+      const found = await ifThere(stat(path))
       if (found) oldest = Math.min(oldest, found.mtimeMs)
     }
     return oldest
@@ -237,6 +236,14 @@ export class Store {
 }
 
 const LEASE = 'lease'
+
+/** Undefined where there is none, or the disk has lost it: then its stage runs again. */
+function readRecordText(path: string): Promise<string | undefined> {
+  return onFile(path, () => readFile(path, 'utf8')).catch((error) => {
+    if (isAbsent(error) || isLost(error)) return undefined
+    throw error
+  })
+}
 
 /** Undefined when it is damaged: then its stage runs again. */
 function parseRecord(text: string): StageRecord | undefined {
@@ -266,11 +273,11 @@ export async function replaceFile(
   temporary = join(dirname(path), `.${randomBytes(6).toString('hex')}.tmp`),
 ): Promise<void> {
   try {
-    await writeFile(temporary, text)
-    await sync(temporary)
+    await onFile(path, () => writeFile(temporary, text))
+    await onFile(path, () => sync(temporary))
     await rename(temporary, path)
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => {}) // Why it came to this says more.
     throw error
   }
 }
@@ -279,7 +286,7 @@ export async function replaceFile(
 export async function sync(path: string): Promise<void> {
   const file = await open(path, 'r')
   try {
-    await file.sync()
+    await onFile(path, () => file.sync())
   } finally {
     await file.close()
   }

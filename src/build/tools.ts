@@ -6,7 +6,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { onDisk } from '../base/disk-errors.js'
+import { onDisk } from '../base/file-errors.js'
 import { systemTools, type ToolRunner, treeTools } from '../base/tool.js'
 import { removeScratch } from '../debian/namespace.js'
 import type { Deb } from '../debian/tree.js'
@@ -33,7 +33,7 @@ export async function toolsTree(
   if (!whole) {
     const packages = await debs()
     const title = `unpack ${packages.length} packages of tools`
-    await onDisk(title, () => makeTree(run, name, title, tree, packages))
+    await onDisk(title, () => makeTree(run, name, title, tree, packages), run.store.folder)
   }
   return endedWith(treeTools(tree), run)
 }

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { lstat, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson, type Sha256, sha256 } from '../base/digests.js'
+import { isAbsent, isLost } from '../base/file-errors.js'
 import { namesBelow } from '../base/names-below.js'
 import { limited } from '../base/parallel.js'
 
@@ -27,8 +28,14 @@ export async function sealTree(tree: string): Promise<void> {
 
 /** True when a tree is, byte for byte, what it was when it was sealed. */
 export async function isSealed(tree: string): Promise<boolean> {
-  const digest = await readFile(treeDigestFile(tree), 'utf8').catch(() => '')
-  return digest !== '' && digest === `${await treeDigest(tree).catch(() => '')}\n`
+  const digest = await readFile(treeDigestFile(tree), 'utf8').catch(nothing)
+  return digest !== '' && digest === `${await treeDigest(tree).catch(nothing)}\n`
+}
+
+/** What is gone or lost has no digest; what hinders us from reading says nothing about the tree. */
+function nothing(error: unknown): string {
+  if (isAbsent(error) || isLost(error)) return ''
+  throw error
 }
 
 async function treeDigest(tree: string): Promise<Sha256> {

@@ -4,6 +4,7 @@
 import { rename, rm } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
+import { errorWords, ifThere, isAbsent, isLost } from '../base/file-errors.js'
 import type { Progress } from '../base/progress.js'
 import type { Bytes } from '../base/units.js'
 import { removeScratch } from '../debian/namespace.js'
@@ -77,8 +78,8 @@ async function verifyObjects(
   for (const path of paths) {
     signal?.throwIfAborted()
     const key = basename(path)
-    const found = await sha256File(path).catch((error: NodeJS.ErrnoException) => error)
-    if ('sha256' in found) bytes += found.size
+    const found = await sha256File(path).catch(unreadable)
+    if (found instanceof Object) bytes += found.size
     const reason = objectDamage(key, found)
     if (reason) {
       await rm(path, { force: true })
@@ -89,9 +90,16 @@ async function verifyObjects(
   return { count: paths.length, bytes, damage }
 }
 
-/** Undefined when nothing is wrong with an object, or when it was pruned in the meantime. */
-function objectDamage(key: Sha256, found: { sha256: Sha256 } | NodeJS.ErrnoException): string | undefined {
-  if (!('sha256' in found)) return found.code === 'ENOENT' ? undefined : `it cannot be read: ${found.message}`
+/** Undefined when an object was pruned in the meantime. What hinders us, but not the bytes, is no damage. */
+function unreadable(error: unknown): string | undefined {
+  if (isAbsent(error)) return undefined
+  if (isLost(error)) return `it cannot be read: ${errorWords(error)}`
+  throw error
+}
+
+/** Undefined when nothing is wrong with an object. */
+function objectDamage(key: Sha256, found: { sha256: Sha256 } | string | undefined): string | undefined {
+  if (!(found instanceof Object)) return found
   return found.sha256 === key ? undefined : `its bytes have the digest ${found.sha256}`
 }
 
@@ -122,7 +130,7 @@ async function verifyTrees(store: Store, signal: AbortSignal | undefined): Promi
     const tree = store.treePath(key)
     if (await isSealed(tree)) continue
     const taken = await store.scratchPath('damaged')
-    await rename(tree, taken).catch(() => {})
+    await ifThere(rename(tree, taken))
     await removeScratch(taken)
     damage.push({ kind: 'tree', key, reason: 'its files are not those that were unpacked', stages: [] })
   }

@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs'
 import { readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { onFile } from '../base/file-errors.js'
 import { sync } from './store.js'
 
 /**
@@ -17,12 +18,12 @@ export async function writeWhole(path: string, write: (temporary: string) => Pro
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
   await rm(temporary, { force: true })
   try {
-    await write(temporary)
+    await onFile(path, () => write(temporary))
     await sync(temporary)
     await rename(temporary, path)
     await sync(dirname(path))
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => {}) // Why it came to this says more.
     throw error
   }
 }

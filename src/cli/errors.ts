@@ -2,7 +2,7 @@
  * Errors on the screen: the one place that turns what was thrown into words and an exit code.
  */
 import { CommanderError } from 'commander'
-import { EXIT, formatProblem, Interrupted, KeyvisorError, type Problem } from '../index.js'
+import { EXIT, fileError, formatProblem, Interrupted, KeyvisorError, type Problem } from '../index.js'
 import { safe } from './safe.js'
 import type { Terminal } from './terminal.js'
 
@@ -19,8 +19,9 @@ export interface ErrorReport {
 }
 
 /** @param signal aborted when the user ended the work: whatever was thrown then follows from that */
-export function exitCodeOf(error: unknown, signal: AbortSignal): number {
+export function exitCodeOf(thrown: unknown, signal: AbortSignal): number {
   if (signal.aborted) return EXIT.interrupted
+  const error = inWords(thrown)
   if (error instanceof CommanderError) return EXIT.usage
   return error instanceof KeyvisorError ? error.exitCode : EXIT.bug
 }
@@ -40,7 +41,13 @@ export function showError(error: unknown, terminal: Terminal, json: boolean): vo
   else terminal.error(safe(errorText(thrown)))
 }
 
-export function errorReport(error: unknown): ErrorReport {
+/** Whatever a file system refused is no bug of ours, wherever it came up. */
+function inWords(error: unknown): unknown {
+  return fileError(error) ?? error
+}
+
+export function errorReport(thrown: unknown): ErrorReport {
+  const error = inWords(thrown)
   if (error instanceof CommanderError) return { kind: 'error', code: 'usage', message: usageMessage(error) }
   if (!(error instanceof KeyvisorError)) return { kind: 'error', code: 'bug', message: stackOf(error) }
   const { code, message, hint, problems } = error
@@ -52,7 +59,8 @@ export function errorReport(error: unknown): ErrorReport {
   }
 }
 
-export function errorText(error: unknown): string {
+export function errorText(thrown: unknown): string {
+  const error = inWords(thrown)
   if (error instanceof CommanderError) {
     return `keyvisor: ${usageMessage(error)}\n  hint: see "keyvisor --help"`
   }

@@ -9,8 +9,8 @@ import { existsSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { sha256File } from '../base/digests.js'
-import { diskError } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
+import { fileError } from '../base/file-errors.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
 import type { LockedPackage, PackageRequest } from '../plan/types.js'
 
@@ -275,7 +275,7 @@ async function fetchFrom(
         'download-file',
         ...files,
       ]).catch(async (error: KeyvisorError) => {
-        if (error.code !== 'tool-failed' || diskError(error, 'fetch packages')) throw error
+        if (error.code !== 'tool-failed' || fileError(error)) throw error
         // The caller looks at which files came; another source may have the rest.
         for (const item of batch) await removeUnlessWhole(debPath(folder, item), item)
       })

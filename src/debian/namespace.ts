@@ -7,10 +7,12 @@
  */
 import { stat } from 'node:fs/promises'
 import { freemem } from 'node:os'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { KeyvisorError } from '../base/errors.js'
 import { APPARMOR_PROFILE, namespaceRefused } from '../base/sandbox.js'
 import { systemTools, type ToolCall } from '../base/tool.js'
+import { lastWords, ToolError } from '../base/tool-errors.js'
 import type { Bytes } from '../base/units.js'
 
 export interface Script {
@@ -66,7 +68,24 @@ export async function runInNamespace({ path, env, tree, ...rest }: Script): Prom
   const sizes = await Promise.all(tree.from.map(async (file) => (await stat(file)).size))
   const memory = memoryFor(sizes.reduce((sum, size) => sum + size, 0))
   const given = { ...env, TREE: tree.folder, MEMORY: String(memory) }
-  await unshared(['sh', '-euc', PRELUDE, path], { ...rest, env: given })
+  await unshared(['sh', '-euc', PRELUDE, path], { ...rest, env: given }).catch((error) => {
+    throw scriptError(error, path, tree.folder)
+  })
+}
+
+/** A script that failed, without its text: the last words of the tools in it say what went wrong. */
+function scriptError(error: unknown, path: string, folder: string): unknown {
+  if (!(error instanceof ToolError)) return error
+  const [first = ''] = error.message.split('\n')
+  const reason = first.replace(/^unshare /, `${basename(path)} `)
+  const words = lastWords(error).map((line) => `  | ${line}`)
+  const { code, hint, status, signal } = error
+  return new ToolError(code, [`${reason}, at work in ${folder}`, ...words].join('\n'), {
+    ...(hint === undefined ? {} : { hint }),
+    ...(status === undefined ? {} : { status }),
+    ...(signal === undefined ? {} : { signal }),
+    cause: error,
+  })
 }
 
 /** Removes scratch in which other owners' files may lie; quiet when it is gone already. */

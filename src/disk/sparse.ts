@@ -2,6 +2,7 @@
  * Sparse writing: payloads go to their place in a larger file, and what is zero stays a hole.
  */
 import { type FileHandle, open } from 'node:fs/promises'
+import { onFile } from '../base/file-errors.js'
 import { type Bytes, KiB, MiB } from '../base/units.js'
 
 /** Read at once. */
@@ -33,7 +34,7 @@ export async function copySparse(
   const buffer = Buffer.allocUnsafe(CHUNK)
   try {
     for (let offset = 0; ; ) {
-      const { bytesRead } = await from.read(buffer, 0, CHUNK, offset)
+      const { bytesRead } = await onFile(source, () => from.read(buffer, 0, CHUNK, offset))
       if (bytesRead === 0) return
       for (const [start, end] of filledRuns(buffer.subarray(0, bytesRead))) {
         await writeAt(target, buffer.subarray(start, end), at + offset + start)

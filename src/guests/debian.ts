@@ -8,8 +8,8 @@
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { derivedUuid } from '../base/digests.js'
-import { diskError } from '../base/disk-errors.js'
 import { KeyvisorError } from '../base/errors.js'
+import { fileError } from '../base/file-errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, MiB, SECTOR } from '../base/units.js'
 import { makeBiosLoader, writeEsp } from '../debian/boot.js'
@@ -151,7 +151,7 @@ async function makeRoot(
     ...options,
   }).catch(async (error: KeyvisorError) => {
     const isFull = /Could not allocate|ext2fs_.*while populating/.test(error.message)
-    if (diskError(error, '') || !isFull) throw await refusalOr(error, scratch)
+    if (fileError(error) || !isFull) throw await refusalOr(error, scratch)
     const message = `the packages and files of guest ${guest.name} do not fit its disk of ${formatBytes(source.size)}`
     throw new KeyvisorError('guest-disk-full', message, {
       hint: 'raise source.debian.size of the guest',

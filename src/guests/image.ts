@@ -9,6 +9,7 @@ import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { errorWords, onFile } from '../base/file-errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { exitStatus, lastWords } from '../base/tool-errors.js'
 import { alignUp, type Bytes, GiB, MiB } from '../base/units.js'
@@ -42,7 +43,7 @@ async function examine(path: string, format: 'qcow2' | 'raw', name: string): Pro
   return examineImageFile(path, format, name).catch((cause) => {
     if (cause instanceof KeyvisorError) throw cause
     const hint = 'correct the path, or make the file readable'
-    throw new KeyvisorError('file-missing', `the image ${name} cannot be read: ${cause.message}`, {
+    throw new KeyvisorError('file-missing', `the image ${name} cannot be read: ${errorWords(cause)}`, {
       hint,
       cause,
     })
@@ -53,8 +54,10 @@ async function examine(path: string, format: 'qcow2' | 'raw', name: string): Pro
 async function copyImage({ path, size }: ImageSource, copy: string): Promise<void> {
   const target = await open(copy, 'wx')
   try {
-    await copySparse(path, target, 0)
-    await target.truncate(size)
+    await onFile(copy, async () => {
+      await copySparse(path, target, 0)
+      await target.truncate(size)
+    })
   } finally {
     await target.close()
   }

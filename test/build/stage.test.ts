@@ -113,17 +113,19 @@ t.test('a full or failing disk is told as such, with what was being done', async
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
   const failing = (error: Error) => runStage(run, demo, () => Promise.reject(error))
-  const errno = (code: string) => Object.assign(new Error(`${code}: no luck, write`), { code })
+  const errno = (code: string) =>
+    Object.assign(new Error(`${code}: no luck, write`), { code, errno: -1, syscall: 'write' })
   const tool = (text: string) => new KeyvisorError('tool-failed', `mksquashfs failed\n  | ${text}`)
+  const place = run.store.folder
   const full = {
     code: 'no-space',
-    message: /^the disk got full, at this: make a disk\n/,
+    message: `${place} cannot be written: the disk got full, at this: make a disk`,
     hint: /store prune/,
   }
   const broken = { code: 'disk-failed', message: /^the disk failed, at this: make a disk\n/, hint: /dmesg/ }
   await t.rejects(failing(errno('ENOSPC')), full)
   await t.rejects(failing(tool('cp: error writing: Input/output error')), broken)
-  await t.rejects(failing(errno('EACCES')), { code: 'EACCES' })
+  await t.rejects(failing(errno('EACCES')), { code: 'no-access', hint: /ls -ld/ })
   await t.rejects(failing(tool('no such option')), { code: 'tool-failed' })
   const own = new KeyvisorError('bad-words', 'No space left on device')
   await t.rejects(failing(own), { code: 'bad-words' }, 'what is told already is not told anew')

@@ -101,7 +101,14 @@ t.test('a script fails at its first failing command, or at a variable that nobod
   for (const [index, line] of ['false', 'echo "$NOBODY_SET_IT"'].entries()) {
     writeFileSync(path, `${line}\n: > ${folder}/reached\n`)
     const tree = { folder: join(folder, `tree${index}`), from: [path] }
-    await t.rejects(runInNamespace({ path, env: {}, tree }), { code: 'tool-failed' })
+    const failing = runInNamespace({ path, env: {}, tree })
+    await t.rejects(failing, {
+      code: 'tool-failed',
+      message: `, at work in ${tree.folder}`,
+      hint: /own words/,
+    })
+    const { message } = (await failing.catch((error) => error)) as Error
+    t.notMatch(message, /umask|TREE|unshare/, 'its text is no use to anybody')
     t.notOk(existsSync(join(folder, 'reached')))
   }
 })

@@ -4,6 +4,7 @@
  */
 
 import { KeyvisorError } from '../../base/errors.js'
+import { errorWords } from '../../base/file-errors.js'
 import { lookUp } from '../../base/lookup.js'
 import { formatBytes } from '../../base/units.js'
 import { readUserText } from '../../base/user-file.js'
@@ -27,7 +28,7 @@ export async function readEarlierManifest(path: string): Promise<Compared> {
       cause,
     })
   const text = await readUserText(path).catch((cause) => {
-    throw unusable(`cannot be read: ${cause.message}`, cause)
+    throw unusable(`cannot be read: ${errorWords(cause)}`, cause)
   })
   try {
     const manifest = JSON.parse(text) as Compared

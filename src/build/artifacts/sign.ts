@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256File } from '../../base/digests.js'
 import { KeyvisorError } from '../../base/errors.js'
+import { errorWords } from '../../base/file-errors.js'
 import type { Secret } from '../../base/secret.js'
 import type { ToolRunner } from '../../base/tool.js'
 import { readUserFile } from '../../base/user-file.js'
@@ -34,7 +35,7 @@ export async function readSigner({ key, password }: SignRequest): Promise<Signer
   const path = resolve(key)
   const unusable = (what: string, cause: Error) => {
     const hint = 'name a secret key that `minisign -G` made, and a file that holds its password'
-    return new KeyvisorError('key-unusable', `${what} cannot be read: ${cause.message}`, { hint, cause })
+    return new KeyvisorError('key-unusable', `${what} cannot be read: ${errorWords(cause)}`, { hint, cause })
   }
   await readUserFile(path).catch((cause) => {
     throw unusable(`the key ${key}`, cause)
