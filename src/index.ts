@@ -11,7 +11,7 @@
  */
 export type { Json, Sha256 } from './base/digests.js'
 export { EXIT, Interrupted, KeyvisorError, type Position, type Problem } from './base/errors.js'
-export { fileError } from './base/file-errors.js'
+export { errorHint, errorWords, fileError } from './base/file-errors.js'
 export type { JsonChange } from './base/json-changes.js'
 export { type Progress, type ProgressEvent, silent } from './base/progress.js'
 export { systemTools, type ToolCall, type ToolResult, type ToolRunner } from './base/tool.js'

@@ -45,7 +45,7 @@ const FAILURES: Failure[] = [
     hint: "name a place that can be written; where it could be once, the disk failed: the kernel's log (dmesg) says why",
   },
   {
-    ...{ code: 'file-too-large', errno: ['EFBIG'], words: 'the file gets larger than is allowed there' },
+    ...{ code: 'file-limit', errno: ['EFBIG'], words: 'the file gets larger than is allowed there' },
     said: /File too large/,
     hint: 'use another file system than FAT32, whose files have less than 4 GiB, and look at the limit that "ulimit -f" prints',
   },
@@ -149,7 +149,9 @@ export async function onFile<T>(path: string, work: () => Promise<T>): Promise<T
 /** A file or disk that failed, in words; undefined when it was something else. */
 export function fileError(error: unknown, at: Circumstances = {}): KeyvisorError | undefined {
   if (isFileCall(error)) return callError(error, at)
-  if (!(error instanceof KeyvisorError) || error.code !== 'tool-failed') return undefined
+  // Not of one that never started: the kernel says ENOSPC of namespaces, and bubblewrap EROFS of its own mounts.
+  if (!(error instanceof KeyvisorError) || !['tool-failed', 'tool-killed'].includes(error.code))
+    return undefined
   const found = FAILURES.find(({ said }) => said?.test(error.message))
   if (!found) return undefined
   const message = `${found.words}${atThis(at)}\n${error.message}`
@@ -183,6 +185,7 @@ export function errorWords(error: unknown): string {
 
 /** What mends it, for an error that says in words of its own what went wrong. */
 export function errorHint(error: unknown): string {
+  if (error instanceof KeyvisorError && error.hint !== undefined) return error.hint
   return error instanceof Error ? failureOf(error).hint : OTHER.hint
 }
 
@@ -198,7 +201,7 @@ export async function ifThere<T>(asked: Promise<T>): Promise<T | undefined> {
 
 /** Nothing has this name. */
 export function isAbsent(error: unknown): boolean {
-  return ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+  return (error as NodeJS.ErrnoException).code === 'ENOENT'
 }
 
 /** The disk cannot give back what was written: whatever stood there is lost, and can be made anew. */

@@ -7,6 +7,7 @@
 import { constants, type Stats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { KeyvisorError } from './errors.js'
+import { onFile } from './file-errors.js'
 import { type Bytes, formatBytes, MiB } from './units.js'
 
 /** More than any text that a person keeps; who names a disk's image by mistake should hear of it. */
@@ -38,7 +39,7 @@ export async function readUserFile(path: string): Promise<Buffer> {
   const file = await openUserFile(path)
   try {
     const { size } = await file.stat()
-    if (size <= MOST_TEXT) return await file.readFile()
+    if (size <= MOST_TEXT) return await onFile(path, () => file.readFile())
     const message = `${path} has ${formatBytes(size)}, more than the ${formatBytes(MOST_TEXT)} that can be read`
     throw new KeyvisorError('file-too-large', message, {
       hint: 'look whether this is the file that you meant',

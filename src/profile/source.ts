@@ -18,6 +18,7 @@ import {
   type YAMLError,
 } from 'yaml'
 import { KeyvisorError, type Position } from '../base/errors.js'
+import { errorHint, errorWords } from '../base/file-errors.js'
 import { readUserFile } from '../base/user-file.js'
 import type { Code } from './codes.js'
 import type { Finding, PositionOf, ProfilePath } from './problems.js'
@@ -74,7 +75,10 @@ export function parseSource(bytes: Uint8Array): { source?: ProfileSource; findin
 function unreadable(error: NodeJS.ErrnoException, file: string): SourceFinding {
   if (error.code === 'ENOENT') return { code: 'no-file', path: [], message: 'there is no such file' }
   if (!(error instanceof KeyvisorError))
-    return { code: 'not-a-file', path: [], message: `it cannot be read (${error.code})` }
+    return {
+      ...{ code: 'not-a-file', path: [], message: `it cannot be read: ${errorWords(error)}` },
+      hint: errorHint(error),
+    }
   // The file's name stands before each finding.
   const message = error.message.replace(`${file} is`, 'this is').replace(`${file} has`, 'it has')
   return { code: 'not-a-file', path: [], message, ...(error.hint ? { hint: error.hint } : {}) }

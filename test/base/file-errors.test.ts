@@ -29,7 +29,7 @@ t.test('what tools say of a full or failing disk', async (t) => {
     })
   }
   t.match(fileError(tool('dpkg: unable to sync: Input/output error')), { code: 'disk-failed' })
-  t.match(fileError(tool('cp: error writing: File too large')), { code: 'file-too-large' })
+  t.match(fileError(tool('cp: error writing: File too large')), { code: 'file-limit' })
 })
 
 t.test('what the system itself answers', async (t) => {
@@ -82,7 +82,7 @@ t.test('each errno has a code', async (t) => {
   for (const code of ['EIO', 'EROFS']) t.match(errno(code), { code: 'disk-failed' })
   for (const code of ['EACCES', 'EPERM']) t.match(errno(code), { code: 'no-access' })
   for (const code of ['EMFILE', 'ENFILE']) t.match(errno(code), { code: 'too-many-files' })
-  t.match(errno('EFBIG'), { code: 'file-too-large', message: '/x cannot be written' })
+  t.match(errno('EFBIG'), { code: 'file-limit', message: '/x cannot be written' })
   t.match(errno('EXDEV'), { code: 'bad-path', message: 'are on different file systems' })
   t.match(errno('ENODEV'), { code: 'file-failed', hint: /dmesg/ })
   t.equal(errno('EBADF'), undefined, 'only we can do that')
@@ -111,7 +111,7 @@ t.test('the reason alone', async (t) => {
 
 t.test('what is absent is an answer, and nothing else is', async (t) => {
   t.equal(await ifThere(readFile(join(folder, 'none'))), undefined)
-  t.equal(await ifThere(readFile(join(file, 'x'))), undefined)
   t.equal(await ifThere(readFile(file, 'utf8')), 'x')
   await t.rejects(ifThere(readFile(folder)), { code: 'EISDIR' })
+  await t.rejects(ifThere(readFile(join(file, 'x'))), { code: 'ENOTDIR' })
 })

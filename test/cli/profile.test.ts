@@ -29,7 +29,7 @@ t.test('init writes a profile that validate accepts, and never overwrites one', 
   t.equal(readFileSync(join(cwd, 'a.yaml'), 'utf8'), 'mine')
   const nowhere = await keyvisor(['init', 'no/folder/a.yaml'], { cwd })
   t.equal(nowhere.code, 1)
-  t.match(nowhere.stderr, /^keyvisor: no\/folder\/a\.yaml cannot be written: ENOENT/)
+  t.match(nowhere.stderr, /^keyvisor: no\/folder\/a\.yaml cannot be written: there is no such file or folder/)
 })
 
 t.test('init without a name', async (t) => {

@@ -2,10 +2,10 @@
  * `keyvisor init`: a commented starter profile.
  */
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { KeyvisorError, starterProfile } from '../../index.js'
+import { errorHint, errorWords, KeyvisorError, starterProfile } from '../../index.js'
 import type { Terminal } from '../terminal.js'
 
 const USUAL_FILE = 'my-stick.yaml'
@@ -22,11 +22,18 @@ export function add(program: Command, terminal: Terminal): void {
 }
 
 async function init(file: string, terminal: Terminal): Promise<void> {
-  await writeFile(file, starterProfile(schemaPath()), { flag: 'wx' }).catch(
-    (cause: NodeJS.ErrnoException) => {
-      throw refusal(file, cause)
-    },
-  )
+  const opened = await open(file, 'wx').catch((cause) => {
+    throw refusal(file, cause)
+  })
+  try {
+    await opened.writeFile(starterProfile(schemaPath()))
+  } catch (cause) {
+    // Half of it would be in the way.
+    await rm(file, { force: true }).catch(() => {})
+    throw refusal(file, cause as NodeJS.ErrnoException)
+  } finally {
+    await opened.close()
+  }
   terminal.out(`wrote ${file}: read it, change it, then run\n  ${terminal.program} validate ${file}`)
 }
 
@@ -42,8 +49,8 @@ function refusal(file: string, cause: NodeJS.ErrnoException): KeyvisorError {
       cause,
     })
   }
-  return new KeyvisorError('cannot-write', `${file} cannot be written: ${cause.message}`, {
-    hint: 'name a file in a folder that you may write to',
+  return new KeyvisorError('cannot-write', `${file} cannot be written: ${errorWords(cause)}`, {
+    hint: `name a file in a folder that you may write to; or ${errorHint(cause)}`,
     cause,
   })
 }
