@@ -52,6 +52,12 @@ export function formatBytes(bytes: Bytes): string {
   return `${bytes}B`
 }
 
+/** As a profile has it: exact, in the largest unit of which it is a whole number. */
+export function formatSize(bytes: Bytes): string {
+  const name = NAMES.find((unit) => bytes > 0 && bytes % (FACTORS[unit] as number) === 0) ?? 'B'
+  return `${bytes / (FACTORS[name] as number)}${name}`
+}
+
 /** The least multiple of `alignment` that is not below `value`; same unit in and out. */
 export function alignUp(value: number, alignment: number): number {
   return Math.ceil(value / alignment) * alignment

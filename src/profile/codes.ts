@@ -87,7 +87,9 @@ export const CODES = {
     'The partitions do not fit the smallest stick, with what is known of their sizes before a build.',
   ),
   'below-least': error('A size below the least that what must be there can have.'),
-  'odd-size': error('The size of a disk or partition that is no whole number of sectors of 512 bytes.'),
+  'odd-size': error(
+    'A size that is not in whole MiB, or in whole sectors of 512 bytes, as its place needs it.',
+  ),
   'too-many-nics': error(
     "The guests have more network cards together than the guests' network has addresses.",
   ),

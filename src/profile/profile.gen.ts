@@ -115,15 +115,15 @@ export interface Stick {
    */
   minimumMemory?: Size
   /**
-   * Size of the EFI system partition: boot loader, kernels, initrds.
+   * Size of the EFI system partition in whole MiB: boot loader, kernels, initrds.
    */
   esp?: Size
   /**
-   * Size of each of the two slots for the host's root, verity tree included.
+   * Size of each of the two slots for the host's root in whole MiB, verity tree included.
    */
   rootSlot?: Size
   /**
-   * Fixed size of the partition that holds the guests' base images.
+   * Fixed size in whole MiB of the partition that holds the guests' base images.
    */
   library?: Size
 }
@@ -308,7 +308,7 @@ export interface Guest {
    */
   source: DebianSource | ImageSource
   /**
-   * Size of the guest's first disk, where it shall be larger than its base image.
+   * Size of the guest's first disk in whole sectors of 512 bytes, where it shall be larger than its base image.
    */
   disk?: Size
   /**
@@ -322,7 +322,7 @@ export interface Guest {
    */
   cpus?: CpuCount | CpuRange
   /**
-   * Memory: fixed, or a range from which the PC of the day decides. A share alone is a range from 512MiB up to it.
+   * Memory: fixed, or a range from which the PC of the day decides. A share alone is a range from 512MiB up to it. The guest is given whole MiB: the least is rounded up, all above it down.
    */
   memory?: SizeOrShare | MemoryRange
   /**
@@ -408,7 +408,7 @@ export interface DebianTree {
    */
   units?: string[]
   /**
-   * Size of the disk that the guest sees.
+   * Size in whole MiB of the disk that the guest sees.
    */
   size?: Size
 }
@@ -430,7 +430,7 @@ export interface ImageSource {
  */
 export interface Disk {
   /**
-   * Size of the disk. It takes room on the stick only as it fills.
+   * Size of the disk in whole sectors of 512 bytes. It takes room on the stick only as it fills.
    */
   size: Size
   /**

@@ -9,13 +9,14 @@ import type { Profile } from './profile.gen.js'
 import { fileRules } from './rules/files.js'
 import { guestRules } from './rules/guests.js'
 import { hostRules } from './rules/host.js'
+import { sizeRules } from './rules/sizes.js'
 import type { Rule, Sound } from './rules/sound.js'
 import { stickRules } from './rules/stick.js'
 import { uniqueRules } from './rules/unique.js'
 
 export type { Sound } from './rules/sound.js'
 
-const RULES: Rule[] = [...uniqueRules, ...fileRules, ...hostRules, ...guestRules, ...stickRules]
+const RULES: Rule[] = [...uniqueRules, ...fileRules, ...hostRules, ...guestRules, ...stickRules, ...sizeRules]
 
 export function checkRules(profile: Sound<Profile>): Finding[] {
   return RULES.flatMap((rule) => [...rule(profile)])

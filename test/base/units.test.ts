@@ -3,6 +3,7 @@ import {
   alignUp,
   formatBytes,
   formatCpus,
+  formatSize,
   GiB,
   KiB,
   MiB,
@@ -76,4 +77,13 @@ t.test('alignUp gives the least multiple that is not below', async (t) => {
 t.test('CPUs are counted as people do', async (t) => {
   t.equal(formatCpus(1), '1 CPU')
   t.equal(formatCpus(16), '16 CPUs')
+})
+
+t.test('sizes are written as a profile has them, and exactly', async (t) => {
+  t.equal(formatSize(0), '0B')
+  t.equal(formatSize(513), '513B')
+  t.equal(formatSize(96 * MiB), '96MiB')
+  t.equal(formatSize(2 * GiB - 512), '2147483136B')
+  t.equal(formatSize(1024 * GiB), '1TiB')
+  t.equal(formatSize(1536 * KiB), '1536KiB')
 })

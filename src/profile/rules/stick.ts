@@ -1,7 +1,7 @@
 /**
  * Rules about what must fit: on the smallest stick, in the memory of the smallest PC, and on the guests' network.
  */
-import { type Bytes, formatBytes, MiB, SECTOR } from '../../base/units.js'
+import { type Bytes, formatBytes } from '../../base/units.js'
 import { LEAST_ESP, LEAST_GUEST_DISK, LEAST_ROOT_SLOT, MOST_CARDS, smallestStick } from '../../plan/limits.js'
 import { hostReserve, sizeGuests, startOrder, type Wanting } from '../../plan/sizing.js'
 import type { Finding, ProfilePath } from '../problems.js'
@@ -106,22 +106,6 @@ const leasts: Rule = (profile) => {
   })
 }
 
-/** Sizes that become disks and file systems as they stand; other partitions are rounded up to whole MiB. */
-const sectors: Rule = (profile) => {
-  const esp = { value: bytesOf(profile.stick?.esp), path: ['stick', 'esp'] }
-  const guests = guestsOf(profile).flatMap((guest) => [
-    { value: bytesOf(debianOf(guest.value)?.size), path: [...guest.path, 'source', 'debian', 'size'] },
-    { value: bytesOf(guest.value.disk), path: [...guest.path, 'disk'] },
-    ...disksOf(guest).slice(1),
-  ])
-  return [esp, ...guests].flatMap(({ value, path }): Finding[] => {
-    if (value % SECTOR === 0) return []
-    const message = `${value} bytes are no whole number of sectors of ${SECTOR} bytes`
-    const hint = `write ${Math.ceil(value / MiB)}MiB`
-    return [{ code: 'odd-size', path, message, hint }]
-  })
-}
-
 /** What sizing asks of a guest; CPUs of the smallest PC are not in a profile. */
 function wantingOf({ value, path }: Placed<Sound<Guest>>): Wanting[] {
   const range = memoryOf(value)
@@ -165,4 +149,4 @@ const cards: Rule = (profile) => {
   return [{ code: 'too-many-nics', path, message, hint: 'leave out network cards or guests' }]
 }
 
-export const stickRules: Rule[] = [partitions, disks, leasts, sectors, memory, cards]
+export const stickRules: Rule[] = [partitions, disks, leasts, memory, cards]
