@@ -21,6 +21,9 @@ export const MOST_CARDS = 190
  */
 export const LEAST_ESP: Bytes = alignUp(65525 * SECTOR + 2 * alignUp(65525 * 4, SECTOR) + 32 * SECTOR, MiB)
 
+/** With processors' microcode in the initrd, 42 MiB lie there. */
+export const LEAST_ESP_WITH_MICROCODE: Bytes = 40 * MiB
+
 /**
  * A host without firmware, packages and files of the user's has a root of 163 MiB, its hash tree included; a later Debian
  * may make it somewhat smaller.

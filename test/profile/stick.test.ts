@@ -88,6 +88,16 @@ t.test('16 GiB with a guest of 15 GiB: the host keeps two there', async (t) => {
   t.notOk(codesOf(profile('14GiB')).includes('memory-too-small'))
 })
 
+t.test('an ESP at its least, which depends on what the initrd carries', async (t) => {
+  const isRefused = (esp: string, host?: Profile['host']) =>
+    codesOf({ version: 1, name: 'demo', stick: { esp }, ...(host && { host }) }).includes('below-least')
+  t.notOk(isRefused('33MiB', { firmware: ['realtek'] }))
+  t.ok(isRefused('32MiB', { firmware: [] }))
+  t.notOk(isRefused('40MiB'))
+  t.ok(isRefused('39MiB'), 'microcode is among the default')
+  t.ok(isRefused('39MiB', { firmware: ['microcode'] }))
+})
+
 t.test('a profile is refused where no payloads are small enough for its stick', async (t) => {
   let refused = 0
   const payload = { sha256: 'ab'.repeat(32), size: 1 }

@@ -2,7 +2,14 @@
  * Rules about what must fit: on the smallest stick, in the memory of the smallest PC, and on the guests' network.
  */
 import { type Bytes, formatBytes } from '../../base/units.js'
-import { LEAST_ESP, LEAST_GUEST_DISK, LEAST_ROOT_SLOT, MOST_CARDS, smallestStick } from '../../plan/limits.js'
+import {
+  LEAST_ESP,
+  LEAST_ESP_WITH_MICROCODE,
+  LEAST_GUEST_DISK,
+  LEAST_ROOT_SLOT,
+  MOST_CARDS,
+  smallestStick,
+} from '../../plan/limits.js'
 import { hostReserve, sizeGuests, startOrder, type Wanting } from '../../plan/sizing.js'
 import type { Finding, ProfilePath } from '../problems.js'
 import { DEFAULTS, type Guest, type Profile } from '../profile.gen.js'
@@ -91,12 +98,14 @@ interface Least {
 
 const leasts: Rule = (profile) => {
   const { esp, rootSlot } = profile.stick ?? {}
+  const { firmware } = profile.host && 'firmware' in profile.host ? profile.host : DEFAULTS.host
+  const leastEsp = firmware?.some((one) => one === 'microcode') ? LEAST_ESP_WITH_MICROCODE : LEAST_ESP
   const guests = guestsOf(profile).map(({ value, path }): Least => {
     const own = [...path, 'source', 'debian', 'size']
     return { of: "a guest's disk", size: debianOf(value)?.size, path: own, least: LEAST_GUEST_DISK }
   })
   const stick: Least[] = [
-    { of: 'the ESP', size: esp, path: ['stick', 'esp'], least: LEAST_ESP },
+    { of: 'the ESP', size: esp, path: ['stick', 'esp'], least: leastEsp },
     { of: 'a root slot', size: rootSlot, path: ['stick', 'rootSlot'], least: LEAST_ROOT_SLOT },
   ]
   return [...stick, ...guests].flatMap(({ of, size, path, least }): Finding[] => {
