@@ -214,7 +214,7 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'unsquashfs', 'debugfs', 'qem
   await t.test("the host's files", (t) => host(t, result))
 
   await t.test("a guest's files", async (t) => {
-    const root = await guestRoot(result, 'counter', folder)
+    const root = await guestRoot(result, 'counter', t.testdir())
     for (const file of IN_GUEST) {
       const path = real(file.target)
       t.equal(await root.attributes(path), attributes(file), path)
