@@ -4,7 +4,7 @@
  * Node tells a failed system call by its errno(3), and mostly which file it was; of an open file it does not, and
  * {@link onFile} does. What is no system call on a file stays what it is: it may be our own bug.
  */
-import { getSystemErrorName } from 'node:util'
+import { constants } from 'node:os'
 import { KeyvisorError } from './errors.js'
 
 interface Failure {
@@ -160,7 +160,7 @@ export function fileError(error: unknown, at: Circumstances = {}): KeyvisorError
 
 function callError(error: FileCallError, at: Circumstances): KeyvisorError {
   const { path = at.place ?? 'a file', dest, syscall } = error
-  const { code, hint } = failureOf(error)
+  const { code, hint } = failureOf(error) ?? OTHER
   const which = dest === undefined ? path : `${path} (as ${dest})`
   const message = `${which} cannot be ${UNDONE[syscall]}: ${errorWords(error)}${atThis(at)}`
   return new KeyvisorError(code, message, { hint, cause: error })
@@ -170,23 +170,30 @@ function atThis({ doing }: Circumstances): string {
   return doing === undefined ? '' : `, at this: ${doing}`
 }
 
-function failureOf({ code }: NodeJS.ErrnoException): { code: string; hint: string } {
-  return FAILURES.find(({ errno }) => errno.includes(code ?? '')) ?? OTHER
+function failureOf(error: NodeJS.ErrnoException): Failure | undefined {
+  const name = errnoName(error)
+  return FAILURES.find(({ errno }) => errno.includes(name))
+}
+
+/** Node's own names leave some out, EDQUOT among them: there `code` is "Unknown system error -122". */
+function errnoName({ code = '', errno = 0 }: NodeJS.ErrnoException): string {
+  const known = Object.entries(constants.errno).find(([, number]) => number === -errno)
+  return known?.[0] ?? code
 }
 
 /** The reason alone, such as `permission was denied`; of what is no system call, its message. */
 export function errorWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  const { code, errno } = error as NodeJS.ErrnoException
-  const found = FAILURES.find((failure) => failure.errno.includes(code ?? ''))
+  const found = failureOf(error)
   if (found) return found.words
-  return errno === undefined ? error.message : `the system says ${getSystemErrorName(errno)}`
+  const { errno } = error as NodeJS.ErrnoException
+  return errno === undefined ? error.message : `the system says ${errnoName(error)}`
 }
 
 /** What mends it, for an error that says in words of its own what went wrong. */
 export function errorHint(error: unknown): string {
   if (error instanceof KeyvisorError && error.hint !== undefined) return error.hint
-  return error instanceof Error ? failureOf(error).hint : OTHER.hint
+  return (error instanceof Error ? failureOf(error) : undefined)?.hint ?? OTHER.hint
 }
 
 /** What was asked for, or undefined where there is nothing of that name. Every other error is one. */

@@ -4,8 +4,10 @@
  * The gate is that of the build (disk/image.ts). It reads headers alone, so that a large image takes no longer. Left out:
  * what only a whole look into an image tells.
  */
+
 import { resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { errorHint, errorWords } from '../base/file-errors.js'
 import { type Bytes, formatBytes } from '../base/units.js'
 import type { Image } from '../disk/image.js'
 import { examineImageFile } from '../disk/image-file.js'
@@ -63,7 +65,8 @@ async function examine(file: string, format: ImageSource['format']): Promise<Ima
     }
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined) throw error
-    return { code: 'not-a-file', message: `${file} cannot be read (${code})` }
+    const message = `${file} cannot be read: ${errorWords(error)}`
+    return { code: 'not-a-file', message, hint: errorHint(error) }
   }
 }
 

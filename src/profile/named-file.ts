@@ -3,6 +3,7 @@
  */
 import { open, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
+import { errorHint, errorWords } from '../base/file-errors.js'
 import type { Finding } from './problems.js'
 import { closest } from './wording.js'
 
@@ -17,7 +18,8 @@ export async function regularFile(file: string): Promise<Found> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code !== 'ENOENT' && code !== 'ENOTDIR') {
-      return { code: 'not-a-file', message: `${file} cannot be read (${code})` }
+      const message = `${file} cannot be read: ${errorWords(error)}`
+      return { code: 'not-a-file', message, hint: errorHint(error) }
     }
     const hint = await neighbour(file)
     return { code: 'no-file', message: `there is no file ${file}`, hint }

@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { mkdir, open, readFile, rename, symlink } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
@@ -77,7 +77,12 @@ async function writeThere(path: string): Promise<void> {
 
 t.test('each errno has a code', async (t) => {
   const errno = (code: string) =>
-    fileError(Object.assign(new Error('x'), { code, errno: -1, syscall: 'write' }), { place: '/x' })
+    fileError(
+      Object.assign(new Error('x'), { code, errno: -constants.errno[code as 'EIO'], syscall: 'write' }),
+      { place: '/x' },
+    )
+  const quota = { code: 'Unknown system error -122', errno: -122, syscall: 'write' }
+  t.match(fileError(Object.assign(new Error('x'), quota)), { code: 'no-space', message: /share of it/ })
   for (const code of ['ENOSPC', 'EDQUOT']) t.match(errno(code), { code: 'no-space' })
   for (const code of ['EIO', 'EROFS']) t.match(errno(code), { code: 'disk-failed' })
   for (const code of ['EACCES', 'EPERM']) t.match(errno(code), { code: 'no-access' })

@@ -1,4 +1,5 @@
 import { chmodSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { type Json, sha256 } from '../../src/base/digests.js'
@@ -114,7 +115,11 @@ t.test('a full or failing disk is told as such, with what was being done', async
   const run = await freshRun(t)
   const failing = (error: Error) => runStage(run, demo, () => Promise.reject(error))
   const errno = (code: string) =>
-    Object.assign(new Error(`${code}: no luck, write`), { code, errno: -1, syscall: 'write' })
+    Object.assign(new Error(`${code}: no luck, write`), {
+      code,
+      errno: -constants.errno[code as 'EIO'],
+      syscall: 'write',
+    })
   const tool = (text: string) => new KeyvisorError('tool-failed', `mksquashfs failed\n  | ${text}`)
   const place = run.store.folder
   const full = {
