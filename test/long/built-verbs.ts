@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { sha256File } from '../../src/base/digests.js'
+import { sha256File, sha256 as textDigest } from '../../src/base/digests.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
@@ -98,8 +98,8 @@ export async function builtVerbs(built: Built): Promise<Verb[]> {
   const loosen = () => writeFileSync(files.lock, lock.loose)
   const digest = async (path: string) => (await sha256File(path)).sha256
   writeFileSync(files.lock, lock.whole)
-  const ofLock = { [files.lock]: await digest(files.lock) }
-  const ofBuild = { ...ofLock, [image]: sha256, [manifest]: await digest(manifest) }
+  const ofLock = { [files.lock]: [await digest(files.lock), textDigest(lock.loose)] }
+  const ofBuild = { ...ofLock, [image]: [sha256], [manifest]: [await digest(manifest)] }
   const ready = () => imageThere(built)
   const artifacts = ['--artifacts', 'bmap,sbom,provenance,sums']
   const plain = ['build', profile, '--out', out, '--offline', '--json']

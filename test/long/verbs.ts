@@ -64,7 +64,7 @@ export async function smallVerbs({ folder, profile }: Files): Promise<Verb[]> {
       name: 'init',
       args: ['init', fresh],
       ready: long,
-      written: { [fresh]: await initDigest(fresh) },
+      written: { [fresh]: [await initDigest(fresh)] },
     },
     { ...common, name: 'validate', args: ['validate', profile], ready: nothing },
     { ...common, name: 'store ls', args: ['store', 'ls', '--json'], ready: old },
