@@ -93,7 +93,8 @@ function askReport(trial: Trial, ask: string): string {
   const event = trial.events.find(
     (event): event is GuestEvent => event.event === 'guest' && event.name === name,
   )
-  return `${event?.[member as keyof GuestEvent]}`
+  const answer = `${event?.[member as keyof GuestEvent]}`
+  return answer === 'failed' ? `${answer}: ${event?.reason}` : answer
 }
 
 /** What a port of the stick says; nothing where it takes no connection. */
