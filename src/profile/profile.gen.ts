@@ -74,11 +74,11 @@ export type UsbId = string
  */
 export interface Profile {
   /**
-   * Version of this format.
+   * Version of this format. It changes nothing on the stick; any other number is refused.
    */
   version: 1
   /**
-   * Name of the stick and of its image file.
+   * Name of the stick: in its boot menu, banner and report, and of its image file. Identities of guests derive from it: with another name they are other machines.
    */
   name: Name
   /**
@@ -99,7 +99,7 @@ export interface Profile {
  */
 export interface Stick {
   /**
-   * Kinds of PC firmware that can start the stick.
+   * Kinds of PC firmware that can start the stick: only their boot loaders are on it. `secureboot` starts PCs with UEFI and without Secure Boot, too.
    *
    * @minItems 1
    *
@@ -107,23 +107,23 @@ export interface Stick {
    */
   firmware?: ('bios' | 'uefi' | 'secureboot')[]
   /**
-   * Size of the smallest stick that the image must fit, the data partition included.
+   * Size of the smallest stick that the image must fit, the data partition included: a build refuses what does not. It makes no partition larger; on any stick the data partition takes the rest.
    */
   minimumSize?: Size
   /**
-   * Memory of the smallest PC that must start every autostart guest, the host's own need included.
+   * Memory of the smallest PC that must start every autostart guest, the host's own need included: `validate` refuses what does not fit. On a PC with less, the stick starts, and leaves guests out.
    */
   minimumMemory?: Size
   /**
-   * Size of the EFI system partition in whole MiB: boot loader, kernels, initrds.
+   * Size of the EFI system partition in whole MiB: boot loader, kernels, initrds. It cannot grow later.
    */
   esp?: Size
   /**
-   * Size of each of the two slots for the host's root in whole MiB, verity tree included.
+   * Size of each of the two slots for the host's root in whole MiB, verity tree included. It cannot grow later, so leave room for larger roots.
    */
   rootSlot?: Size
   /**
-   * Fixed size in whole MiB of the partition that holds the guests' base images.
+   * Fixed size in whole MiB of the partition that holds the guests' base images, which are read-only. What guests write goes to the data partition.
    */
   library?: Size
 }
@@ -136,7 +136,7 @@ export interface Host {
    */
   suite?: 'trixie'
   /**
-   * Address of the Debian archive that packages come from, for host and guests.
+   * Address of the Debian archive that packages come from, for host and guests; guests have it in their sources.list. It must have security updates itself: no other archive is asked. Where a lock exists, its versions and the guests' sources.list stay until `--update`.
    */
   mirror?: Archive
   /**
@@ -144,7 +144,7 @@ export interface Host {
    */
   snapshots?: Archive[]
   /**
-   * The host's name on the network (RFC 1123, section 2.1).
+   * The host's name: at its prompt and in its logs, and what it tells DHCP servers (RFC 1123, section 2.1). Whether others find it by name is up to the PC's network.
    */
   hostname?: string
   /**
@@ -193,19 +193,19 @@ export interface Admin {
    */
   name?: string
   /**
-   * Public keys that may log in, one line each, as in an OpenSSH .pub file.
+   * Public keys that may log in by SSH, one line each, as in an OpenSSH .pub file. They do not log in at the console.
    *
    * Items: One public key.
    */
   sshKeys?: string[]
   /**
-   * Files of public keys, relative to the profile.
+   * Files of public keys, relative to the profile, whose keys may log in by SSH like those of `sshKeys`.
    *
    * Items: One file.
    */
   sshKeyFiles?: string[]
   /**
-   * Hash of the console password, as crypt(5) has it, or where it is kept; `openssl passwd -6` makes one.
+   * Hash of the password, as crypt(5) has it, or where it is kept; `openssl passwd -6` makes one. The password logs in at the console and by SSH, which without it takes keys alone. sudo asks for none.
    */
   passwordHash?: PasswordHash | SecretFile | SecretVariable
 }
@@ -214,7 +214,7 @@ export interface Admin {
  */
 export interface HostNetwork {
   /**
-   * DHCP, or a fixed address, on the wired cards of the PC.
+   * DHCP, or a fixed address, on the wired cards of the PC. A fixed address fits one network: in another the host is not reached. Wi-Fi is always DHCP.
    */
   uplink?: 'dhcp' | StaticUplink
   /**
@@ -262,15 +262,15 @@ export interface SecretVariable {
  */
 export interface StaticUplink {
   /**
-   * IPv4 address with the length of its subnet's prefix.
+   * IPv4 address with the length of its subnet's prefix. A PC of several wired cards has it on each, unless there is a bridge.
    */
   address: string
   /**
-   * Address of the router, in the same subnet.
+   * Address of the router, in the same subnet: the default route of host and guests on `nat`.
    */
   gateway: Address
   /**
-   * Addresses of name servers.
+   * Addresses of name servers, for the host and for guests on `nat`.
    */
   dns?: Address[]
 }
@@ -279,7 +279,7 @@ export interface StaticUplink {
  */
 export interface RootFile {
   /**
-   * Your file, relative to the profile.
+   * Your file, relative to the profile: its bytes as they are when the stick is built, and not its mode.
    */
   source: string
   /**
@@ -300,7 +300,7 @@ export interface RootFile {
  */
 export interface Guest {
   /**
-   * Name of the guest, and of its libvirt domain.
+   * Name of the guest: of its libvirt domain, its folder `/data/guests/NAME`, and the host name of a guest from Debian packages. A guest with another name is another machine, and begins anew.
    */
   name: Name
   /**
@@ -308,17 +308,17 @@ export interface Guest {
    */
   source: DebianSource | ImageSource
   /**
-   * Size of the guest's first disk in whole sectors of 512 bytes, where it shall be larger than its base image.
+   * Size of the guest's first disk in whole sectors of 512 bytes, where it shall be larger than its base image. Partitions and file systems on it do not grow by themselves, and once the stick has made it, it keeps its size.
    */
   disk?: Size
   /**
-   * Empty disks beside the first.
+   * Empty disks beside the first, as `vdb`, `vdc` and so on. The guest itself has to partition and mount them.
    *
    * @maxItems 12
    */
   disks?: Disk[]
   /**
-   * Number of virtual CPUs: fixed, or a range from which the PC of the day decides.
+   * Number of virtual CPUs: fixed, or a range from which the PC of the day decides. On a PC with fewer than the least, the guest is not started.
    */
   cpus?: CpuCount | CpuRange
   /**
@@ -326,7 +326,7 @@ export interface Guest {
    */
   memory?: SizeOrShare | MemoryRange
   /**
-   * Firmware of the virtual machine; `uefi-secure` enforces Secure Boot.
+   * Firmware of the virtual machine; `uefi-secure` enforces Secure Boot, and brings a TPM. A guest from Debian packages starts from all three, an image from those that it was made for.
    */
   firmware?: 'bios' | 'uefi' | 'uefi-secure'
   /**
@@ -336,7 +336,7 @@ export interface Guest {
    */
   nics?: Nic[]
   /**
-   * TCP ports of the stick that lead into the guest's first network card on `nat`.
+   * TCP ports of the stick that lead into the guest's first network card on `nat`, for who asks from outside. From the stick itself, ask the guest's own address.
    */
   ports?: PortForward[]
   /**
@@ -356,15 +356,15 @@ export interface Guest {
    */
   autostart?: false | StartOrder
   /**
-   * What happens to what the guest writes: kept on the stick, or discarded at each start.
+   * What happens to what the guest writes to any of its disks: kept on the stick, or discarded at each start. Shared folders are kept in any case.
    */
   changes?: 'keep' | 'discard'
   /**
-   * The sign from inside by which the guest counts as ready; with `none` it is reported as started, not proven.
+   * The sign from inside by which the guest counts as ready, and for which the next one waits; with `none` it is reported as started, not proven. `agent` needs the package qemu-guest-agent in the guest.
    */
   ready?: ('agent' | 'none') | TcpReady | LogReady
   /**
-   * The machine's UUID, for one that exists and is moved here.
+   * The machine's UUID (SMBIOS type 1), for one that exists and is moved here. Disks and file systems keep theirs.
    */
   uuid?: string
   /**
@@ -394,7 +394,7 @@ export interface DebianTree {
    */
   suite?: 'trixie'
   /**
-   * Debian packages beside the bootable base.
+   * Debian packages beside the bootable base. Recommended ones do not come with them.
    */
   packages?: Package[]
   /**
@@ -417,7 +417,7 @@ export interface DebianTree {
  */
 export interface ImageSource {
   /**
-   * The file, relative to the profile.
+   * The file, relative to the profile. It goes into the library and is never written to. Nothing in it is changed: no name, no key, no driver.
    */
   image: string
   /**
@@ -430,11 +430,11 @@ export interface ImageSource {
  */
 export interface Disk {
   /**
-   * Size of the disk in whole sectors of 512 bytes. It takes room on the stick only as it fills.
+   * Size of the disk in whole sectors of 512 bytes, when the stick first makes it: a larger one in a later profile does not enlarge it. It takes room on the stick only as it fills.
    */
   size: Size
   /**
-   * Serial number that the guest sees.
+   * Serial number that the guest sees, such as in /dev/disk/by-id of Linux.
    */
   serial?: Serial
 }
@@ -447,7 +447,7 @@ export interface CpuRange {
    */
   min: CpuCount
   /**
-   * The most that the guest is given on a large PC.
+   * The most that the guest is given: never more than the PC has.
    */
   max: CpuCount
 }
@@ -482,11 +482,11 @@ export interface Nic {
  */
 export interface PortForward {
   /**
-   * Port on the stick's own addresses.
+   * Port on the stick's own addresses. 22 is the stick's own SSH.
    */
   host: Port
   /**
-   * Port inside the guest.
+   * Port inside the guest, where something of the guest's must listen.
    */
   guest: Port
 }
@@ -526,7 +526,7 @@ export interface StartOrder {
  */
 export interface TcpReady {
   /**
-   * The port inside the guest.
+   * The port inside the guest. That it takes connections is all that is looked at.
    */
   tcp: Port
 }
@@ -535,7 +535,7 @@ export interface TcpReady {
  */
 export interface LogReady {
   /**
-   * A JavaScript regular expression.
+   * A JavaScript regular expression, tried on each line since the guest's start.
    */
   log: string
 }
