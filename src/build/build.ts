@@ -1,11 +1,12 @@
 /**
  * The build: a prepared plan becomes payloads in the store, a layout, and one image with its manifest.
  */
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { sha256 } from '../base/digests.js'
 import type { Problem } from '../base/errors.js'
 import { onDisk } from '../base/file-errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import { removeScratch } from '../debian/namespace.js'
 import { type ArtifactsRequest, makeArtifacts, readyArtifacts } from './artifacts/artifacts.js'
 import type { Artifact } from './artifacts/kept.js'
@@ -70,7 +71,7 @@ async function build(request: BuildRequest, run: StageRun): Promise<BuildResult>
   const out = resolve(request.out)
   await checkOut(out)
   const prepared = await prepare(request, run)
-  await mkdir(out, { recursive: true })
+  await makeFolder(out)
   const image = join(out, `${prepared.plan.name}.img`)
   const manifestFile = join(out, `${prepared.plan.name}.manifest.json`)
   const { stages, lockFile, lockMade, warnings } = prepared

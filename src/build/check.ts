@@ -2,10 +2,10 @@
  * Checking a build: the same image once more, from nothing but the locked packages and the profile's own files, and
  * both must have the same bytes.
  */
-import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import type { ProgressEvent } from '../base/progress.js'
 import { removeScratch } from '../debian/namespace.js'
 import { type BuildRequest, type BuildResult, buildImage } from './build.js'
@@ -50,7 +50,7 @@ async function seededStore(source: DebSource, folder: string, run: StageRun): Pr
   await lockedDebs(source, Object.keys(source.lock.sets), run)
   const store = await Store.open(folder)
   for (const { sha256 } of Object.values(source.lock.packages)) {
-    await mkdir(dirname(store.objectPath(sha256)), { recursive: true })
+    await makeFolder(dirname(store.objectPath(sha256)))
     await run.store.linkObject(sha256, store.objectPath(sha256))
   }
   return store

@@ -33,6 +33,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { isSha256, type Json, type Sha256, sha256File } from '../base/digests.js'
 import { EXIT, KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords, ifThere, isAbsent, isLost, onFile } from '../base/file-errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import { type Bytes, parseBytes } from '../base/units.js'
 import { isStale, ownName } from './owner.js'
 
@@ -100,8 +101,7 @@ export class Store {
   /** Opens the store, making it where there is none. Throws `store-unusable` when it cannot be written. */
   static async open(folder: string): Promise<Store> {
     try {
-      for (const name of ['objects', 'records', 'trees', 'tmp'])
-        await mkdir(join(folder, name), { recursive: true })
+      for (const name of ['objects', 'records', 'trees', 'tmp']) await makeFolder(join(folder, name))
       const probe = join(folder, 'tmp', `probe-${randomBytes(6).toString('hex')}`)
       await writeFile(probe, '')
       await rm(probe)
@@ -149,7 +149,7 @@ export class Store {
       throw new KeyvisorError('digest-mismatch', `${file} has SHA-256 ${sha256}, not ${expected}`)
     }
     const path = this.objectPath(sha256)
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     await sync(file)
     await chmod(file, isPrivate ? 0o400 : 0o444)
     // Downloaded files have the archive's times.

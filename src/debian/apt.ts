@@ -6,11 +6,12 @@
  * Indexes are checked by apt against Debian's keyring; each .deb by its SHA-256 from there.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { fileError } from '../base/file-errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
 import type { LockedPackage, PackageRequest } from '../plan/types.js'
 
@@ -91,7 +92,7 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
     })
   }
   for (const name of ['etc/apt.conf.d', 'etc/preferences.d', 'lists/partial', 'archives/partial']) {
-    await mkdir(join(folder, name), { recursive: true })
+    await makeFolder(join(folder, name))
   }
   await writeFile(join(folder, 'status'), '')
   const sources = parseSources(lines).map(

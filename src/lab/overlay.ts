@@ -5,9 +5,10 @@
  * GUID of its image, which derives from all that is on that image.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, formatBytes, GiB } from '../base/units.js'
 import type { Inspection } from '../media/inspect.js'
@@ -35,7 +36,7 @@ export async function openOverlay(
     throw new KeyvisorError('stick-too-small', message, { hint: 'choose a larger --stick-size' })
   }
   if (existsSync(file)) return takeUp(image, file, size, tools)
-  await mkdir(dirname(file), { recursive: true })
+  await makeFolder(dirname(file))
   await writeFile(imageNote(file), `${image.layout.diskGuid}\n`)
   const stick = size ?? Math.max(USUAL_STICK, alignUp(smallest + USUAL_ROOM, GiB))
   const args = ['create', '-q', '-f', 'qcow2', '-F', 'raw', '-b', resolve(image.path), file, `${stick}`]

@@ -1,9 +1,10 @@
 /**
  * The proof that an image boots: it is started, and passes only on the stick's own report.
  */
-import { mkdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { KeyvisorError } from '../base/errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import { which } from '../base/tool.js'
 import { inOneLine } from '../base/tool-errors.js'
 import type { Bytes } from '../base/units.js'
@@ -81,7 +82,7 @@ const TAIL_LINES = 20
  */
 export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
   const report = options.report === undefined ? null : resolve(options.report)
-  if (report) await mkdir(report, { recursive: true })
+  if (report) await makeFolder(report)
   const proof = await proveOnce(image, options, report, run)
   // A kept stick is not what it was: a new try would prove something else.
   const again = options.keep === undefined && options.virtualization !== false

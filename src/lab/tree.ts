@@ -4,9 +4,9 @@
  * What an image is tried with is no input of the image, so its packages are in no profile's lock: the store has a
  * lock of its own for each tree (`locks/tools.lab.json`), made on first use and kept until somebody removes it.
  */
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { makeFolder } from '../base/make-folder.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
 import { archivesOf, lockedDebs } from '../build/fetch.js'
 import { answers, makeLock, readLock, setDigest, writeLock } from '../build/lock.js'
@@ -63,7 +63,7 @@ async function keptLock(packages: PackageRequest, run: StageRun): Promise<Lock |
 
 async function newLock(packages: PackageRequest, run: StageRun): Promise<Lock> {
   const lock = await makeLock(requestOf(packages), run.store, run.signal)
-  await mkdir(join(run.store.folder, 'locks'), { recursive: true })
+  await makeFolder(join(run.store.folder, 'locks'))
   await writeLock(lockFile(packages, run), lock)
   return lock
 }

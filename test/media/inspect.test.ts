@@ -144,9 +144,9 @@ t.test('an image', async (t) => {
     t.same(odd.notes, [])
     t.match(odd.layout, { smallestStick: odd.size, data: { minimum: 0 } }, 'without data, the image itself')
     const [, esp] = layout.partitions.map(({ first }) => first * 512) as [0, 0]
-    t.match(await changed((bytes) => void bytes.writeUInt16LE(500, esp + 11)), {
+    t.match(await changed((bytes) => void bytes.writeUInt8(3, esp + 13)), {
       manifest: null,
-      notes: ['the manifest was not read: the FAT file system is damaged: sectors of 500 bytes'],
+      notes: ['the manifest was not read: the FAT file system is damaged: clusters of 3 sectors'],
     })
   })
 
