@@ -243,3 +243,13 @@ t.test('the library carries definitions with their bases, without sources', asyn
   t.not(otherBase.guests[0]?.definition, index.guests[0]?.definition, 'the base is part of the definition')
   t.throws(() => libraryIndex(plan, {}), /^BUG: guest box has no base image/)
 })
+
+t.test('a guest may have the name of what every object has', async (t) => {
+  const named: Guest = { ...box, name: 'constructor' }
+  const pinned = { constructor: { sha256: IMAGE, size: 300 * MiB } }
+  const sizes = { ...files, virtualSizes: { constructor: 3 * GiB } }
+  const { guests } = makePlan({ ...minimal, guests: [named] }, { ...lock, images: pinned }, sizes)
+  t.match(guests, [{ name: 'constructor', source: { sha256: IMAGE }, disk: { size: 3 * GiB } }])
+  // Without a value of its own, and not with what it inherits.
+  t.throws(() => makePlan({ ...minimal, guests: [named] }, lock, files), /BUG: the lock has no image/)
+})
