@@ -5,9 +5,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
+import { packageFile } from '../../src/debian/namespace.js'
 import { needTools } from '../tools.js'
 
-const FOLDER = 'fixtures/sticks/traveller'
+const FOLDER = packageFile('fixtures/sticks/traveller')
 /** Where a BIOS loads a boot sector to. */
 const LOADED_AT = '0x7c00'
 
