@@ -60,29 +60,18 @@ async function ask({ image, run }: Demo, name: StickName): Promise<Answers> {
 
 let boots = 0
 
-/** As `withTrial`. Where QEMU itself breaks down, which is no answer of the stick's, the PC is switched on again, aloud. */
-async function started<T>(
+/** As `withTrial`, and it ends when the PC does: what is asked of a PC that is off would only be refused. */
+function started<T>(
   image: string,
   options: TrialOptions,
   run: Demo['run'],
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
-  for (;;) {
-    boots++
-    try {
-      return await withTrial(image, options, run, (trial) =>
-        // What is asked of a PC that is off would only be refused.
-        Promise.race([use(trial), trial.ended.then(() => Promise.reject(new Error('the PC is off')))]),
-      )
-    } catch (error) {
-      if ((error as { code?: string }).code !== 'qemu-broke' || boots > MOST_BOOTS) throw error
-      console.error(`# ${image}: QEMU broke down, and the PC is switched on again`)
-    }
-  }
+  boots++
+  return withTrial(image, options, run, (trial) =>
+    Promise.race([use(trial), trial.ended.then(() => Promise.reject(new Error('the PC is off')))]),
+  )
 }
-
-/** Of all boots together: more of them are not few any more. */
-const MOST_BOOTS = 10
 
 /** Where the default has a guest of its own, the stick of the row is asked both. */
 const rowsFor = (name: StickName) =>
