@@ -45,7 +45,7 @@ ${forwards(bridge, guests).join('')}  }
   chain postrouting {
     type nat hook postrouting priority srcnat; policy accept;
     ip saddr ${network.gateway}/${network.prefix} oifname != ${bridge} masquerade
-  }
+${detours(bridge, guests).join('')}  }
 }
 `
 }
@@ -64,5 +64,18 @@ function forwards(bridge: string, guests: readonly GuestDefinition[]): string[] 
       (port) =>
         `    iifname != ${bridge} fib daddr type local tcp dport ${port.host} dnat ip to ${address}:${port.guest}\n`,
     )
+  })
+}
+
+/**
+ * A guest that has a card in the PC's network would answer through that card, from an address that nobody asked. So the
+ * host asks it under its own address, and the answer comes back the same way.
+ */
+function detours(bridge: string, guests: readonly GuestDefinition[]): string[] {
+  return guests.flatMap((guest) => {
+    const address = addressOf(guest)
+    const isBridged = guest.nics.some((card) => card.address === null)
+    if (address === undefined || !isBridged || guest.ports.length === 0) return []
+    return [`    ip daddr ${address} oifname ${bridge} ct status dnat masquerade\n`]
   })
 }

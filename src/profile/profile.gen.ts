@@ -336,7 +336,7 @@ export interface Guest {
    */
   nics?: Nic[]
   /**
-   * TCP ports of the stick that lead into the guest's first network card on `nat`, for who asks from outside. From the stick itself, ask the guest's own address.
+   * TCP ports of the stick that lead into the guest's first network card on `nat`, for who asks from outside. From the stick itself, ask the guest's own address. A guest that also has a card on `bridge` is asked from the stick's address.
    */
   ports?: PortForward[]
   /**

@@ -145,12 +145,12 @@ const network: Row[] = [
     ...{ where: 'stick', ask: 'virsh -q domiflist $counter | wc -l', expected: '0', other: '1' },
   },
   {
-    // Not `changed`, whose guest has a card in the asking network, too, and could answer by that one.
-    ...{ field: 'guests[].ports[].host', value: 8080, on: 'fixed' },
+    // The guest has a card in the asking network, too, by which it must not answer.
+    ...{ field: 'guests[].ports[].host', value: 8080 },
     ...{ where: 'network', ask: '8080', expected: 'port 8000', other: '' },
   },
   {
-    ...{ field: 'guests[].ports[].guest', value: 8000, on: 'fixed' },
+    ...{ field: 'guests[].ports[].guest', value: 8000 },
     ...{ where: 'network', ask: '8080', expected: 'port 8000', other: '' },
   },
 ]

@@ -55,13 +55,7 @@ const BASES: Record<StickName, Members> = {
     ],
   },
   fixed: {
-    guests: [
-      {
-        ...{ ...SYSTEM, source: { debian: { ...DEBIAN, units: ['told.socket'] } } },
-        memory: { max: '10%' },
-      },
-      COUNTER,
-    ],
+    guests: [{ ...SYSTEM, memory: { max: '10%' } }, COUNTER],
   },
   lean: {
     stick: { minimumMemory: '8GiB' },

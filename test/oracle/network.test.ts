@@ -17,7 +17,12 @@ import { needTools } from '../tools.js'
 const SCRIPT = fileURLToPath(new URL('network.sh', import.meta.url))
 
 /** What works where the PC's network is `uplink` (its first three bytes), and the guests' lies so. */
-async function works(folder: string, uplink: string, placed: Placed<LibraryGuest>): Promise<string[]> {
+async function works(
+  folder: string,
+  uplink: string,
+  placed: Placed<LibraryGuest>,
+  bridged?: string,
+): Promise<string[]> {
   const { network, guests } = placed
   const rules = join(folder, 'rules.nft')
   await writeFile(rules, nftRules(network, guests))
@@ -25,7 +30,7 @@ async function works(folder: string, uplink: string, placed: Placed<LibraryGuest
   const port = String(guests[0]?.ports[0]?.host)
   const addresses = [`${uplink}.1`, `${uplink}.50`, network.gateway, guest]
   const namespaces = ['--user', '--map-root-user', '--net', '--mount', '--pid', '--fork', '--kill-child']
-  const args = [...namespaces, 'bash', SCRIPT, rules, ...addresses, port]
+  const args = [...namespaces, 'bash', SCRIPT, rules, ...addresses, port, bridged ?? '']
   // Node need not be in the folders where tools are looked for.
   const env = { NODE: process.execPath }
   const { stdout } = await systemTools.run({ tool: 'unshare', args, env, timeout: 120 })
@@ -44,8 +49,8 @@ const ALL = [
   'guest-asks-dns',
 ]
 
-function placed(taken: string): Placed<LibraryGuest> {
-  const found = placeNetwork(NETWORK, [counter], [taken])
+function placed(taken: string, guest = counter): Placed<LibraryGuest> {
+  const found = placeNetwork(NETWORK, [guest], [taken])
   if (!found) throw new Error('BUG: no subnet is left')
   return found
 }
@@ -53,6 +58,12 @@ function placed(taken: string): Placed<LibraryGuest> {
 if (needTools(t, 'unshare', 'ip', 'nft', 'ping')) {
   await t.test('a usual PC', async (t) => {
     t.strictSame(await works(t.testdir(), '192.0.2', placed('192.0.2.0/24')), ALL)
+  })
+
+  await t.test("a guest with a second card in the PC's network", async (t) => {
+    const nics = [...counter.nics, { mac: '52:54:00:00:00:09', address: null, bridge: 'br0' }]
+    const both = placed('192.0.2.0/24', { ...counter, nics })
+    t.strictSame(await works(t.testdir(), '192.0.2', both, '192.0.2.60'), ALL)
   })
 
   await t.test("a PC whose network has the guests' subnet", async (t) => {

@@ -27,3 +27,9 @@ t.test('a port leads to the first card behind NAT, not to one on the bridge', as
   t.equal(addressOf(bridged), undefined)
   t.notMatch(nftRules(NETWORK, [bridged]), /dnat ip/)
 })
+
+t.test('a guest on the bridge, too, is asked for its ports by the host', async (t) => {
+  t.match(nftRules(NETWORK, [bench]), 'ip daddr 172.29.86.23 oifname "keyvisor0" ct status dnat masquerade\n')
+  t.notMatch(nftRules(NETWORK, [locked]), /dnat masquerade/)
+  t.notMatch(nftRules(NETWORK, [{ ...bench, ports: [] }]), /dnat masquerade/)
+})
