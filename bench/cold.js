@@ -11,10 +11,10 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { which } from '../dist/base/tool.js'
-import { archivesOf, lockedDebs } from '../dist/build/fetch.js'
-import { makeLock } from '../dist/build/lock.js'
-import { prepare } from '../dist/build/prepare.js'
 import { Store, silent, storeFolder } from '../dist/index.js'
+import { archivesOf, lockedDebs } from '../dist/lock/fetch.js'
+import { makeLock } from '../dist/lock/lock.js'
+import { prepare } from '../dist/prepare/prepare.js'
 import {
   build,
   figure,

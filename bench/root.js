@@ -3,10 +3,10 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
-import { lockedDebs } from '../dist/build/fetch.js'
-import { prepare } from '../dist/build/prepare.js'
-import { HOST_EXCLUDES } from '../dist/build/stages.js'
 import { Store, silent, storeFolder } from '../dist/index.js'
+import { lockedDebs } from '../dist/lock/fetch.js'
+import { HOST_EXCLUDES } from '../dist/pipeline/stages.js'
+import { prepare } from '../dist/prepare/prepare.js'
 import {
   build,
   figure,

@@ -3,7 +3,7 @@
  *
  *   src/profile/profile.gen.ts   a profile's TypeScript types, and the defaults as values
  *   docs/profile.md              its reference page, with the table of codes
- *   src/lab/machines.gen.ts      the types of machines
+ *   src/pc/machines.gen.ts      the types of machines
  *   docs/machines.md             their reference page, with the PCs that ship
  *
  * `--check` writes nothing and fails when a file on disk differs.
@@ -127,7 +127,7 @@ const page = (...parts) => `${parts.join('\n\n')}\n`
 
 /** The codes are TypeScript without imports: compiled here, since Node 20 does not run it. */
 async function codes() {
-  const { outputText } = ts.transpileModule(read('src/profile/codes.ts'), {
+  const { outputText } = ts.transpileModule(read('src/base/codes.ts'), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   })
   const { CODES } = await import(`data:text/javascript,${encodeURIComponent(outputText)}`)
@@ -139,7 +139,7 @@ async function codes() {
 
 async function profilePage() {
   return page(
-    `<!-- ${notice('schemas/profile.schema.json', 'src/profile/codes.ts')} -->`,
+    `<!-- ${notice('schemas/profile.schema.json', 'src/base/codes.ts')} -->`,
     '# The profile',
     'A profile is a YAML 1.2 or JSON file. Every key that is not listed here is an error. Files that it names are ' +
       'relative to it.',
@@ -153,7 +153,7 @@ async function profilePage() {
 
 function machinesPage() {
   return page(
-    `<!-- ${notice('schemas/machines.schema.json', 'src/lab/machines.yaml')} -->`,
+    `<!-- ${notice('schemas/machines.schema.json', 'src/pc/machines.yaml')} -->`,
     '# Machines',
     'PCs on which `keyvisor test IMAGE --walk` tries a stick. The file is YAML 1.2 or JSON; every key that is not listed ' +
       'here is an error, and all errors come at once. Name a file of your own with `--machines FILE`.',
@@ -161,7 +161,7 @@ function machinesPage() {
     ...sections(machines),
     '## The PCs that ship',
     'Without `--machines` a walk takes these:',
-    `\`\`\`yaml\n${read('src/lab/machines.yaml').trimEnd()}\n\`\`\``,
+    `\`\`\`yaml\n${read('src/pc/machines.yaml').trimEnd()}\n\`\`\``,
   )
 }
 
@@ -171,7 +171,7 @@ const profileTypes = await typesOf(profile, 'Profile', 'schemas/profile.schema.j
 const outputs = {
   'src/profile/profile.gen.ts': `${profileTypes}\n${defaults()}`,
   'docs/profile.md': await profilePage(),
-  'src/lab/machines.gen.ts': await typesOf(machines, 'Machines', 'schemas/machines.schema.json'),
+  'src/pc/machines.gen.ts': await typesOf(machines, 'Machines', 'schemas/machines.schema.json'),
   'docs/machines.md': machinesPage(),
 }
 const check = process.argv.includes('--check')

@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os'
 import { join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { systemTools, treeTools } from '../dist/base/tool.js'
-import { buildImage } from '../dist/build/build.js'
-import { prepare } from '../dist/build/prepare.js'
-import { Store, storeFolder } from '../dist/build/store.js'
+import { buildImage } from '../dist/pipeline/build.js'
+import { planBuild } from '../dist/pipeline/plan-build.js'
+import { Store, storeFolder } from '../dist/store/store.js'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const target = join(root, 'src/profile/names.gen.ts')
@@ -44,7 +44,7 @@ async function installedTree(folder) {
   const request = { profile, lock: join(out, 'settings.lock.json'), out }
   const run = { store: await Store.open(storeFolder()), progress: () => {} }
   await buildImage(request, run)
-  const { stages } = await prepare(request, run)
+  const { stages } = await planBuild(request, run)
   const record = await run.store.readRecord(stages.hostTree.key)
   const squashfs = run.store.objectPath(record.objects.tree.sha256)
   const args = ['-q', '-n', '-f', '-no-xattrs', '-d', folder, squashfs, ...PARTS]

@@ -13,7 +13,10 @@ export type { Json, Sha256 } from './base/digests.js'
 export { EXIT, Interrupted, KeyvisorError, type Position, type Problem } from './base/errors.js'
 export { errorHint, errorWords, fileError } from './base/file-errors.js'
 export type { JsonChange } from './base/json-changes.js'
+export { version } from './base/package.js'
 export { type Progress, type ProgressEvent, silent } from './base/progress.js'
+export { APPARMOR_PROFILE } from './base/sandbox.js'
+export { shellWords } from './base/shell.js'
 export { systemTools, type ToolCall, type ToolResult, type ToolRunner } from './base/tool.js'
 export {
   type Bytes,
@@ -27,61 +30,65 @@ export {
   SECTOR,
   TiB,
 } from './base/units.js'
-export {
-  ARTIFACT_KINDS,
-  type ArtifactKind,
-  type ArtifactsRequest,
-} from './build/artifacts/artifacts.js'
-export type { BundleForm } from './build/artifacts/bundle.js'
-export type { Artifact } from './build/artifacts/kept.js'
-export type { SignRequest } from './build/artifacts/sign.js'
-export { type BuildRequest, type BuildResult, buildImage } from './build/build.js'
-export { checkBuild, type Differences } from './build/check.js'
-export type { ImageChange, LockChanges, PackageChange } from './build/compare-locks.js'
-export { readContents, type StoreContents, type StoreEntry } from './build/contents.js'
-export type { Explanation } from './build/explain.js'
-export {
-  type LockedSet,
-  type LockProfileRequest,
-  type LockReport,
-  lockProfile,
-} from './build/lock-profile.js'
-export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './build/manifest.js'
+export { printable } from './disk/bytes.js'
+export type { Content } from './disk/identify.js'
+export type { Accelerator, GuestDefinition, Ready } from './guest/definition.js'
+export type { DoneEvent, GuestEvent, HostEvent, ProblemEvent, ReportEvent } from './guest/report.js'
+export { type Pc, type Sized, sizeGuests } from './guest/sizing.js'
+export { type Evidence, type Fact, pcFacts, type Run, runOnMachine } from './lab/evidence.js'
+export { writeEvidence } from './lab/evidence-files.js'
+export { type Check, type Proof, type ProveOptions, proveImage } from './lab/prove.js'
+export type { Screen } from './lab/screens.js'
+export type { Moment } from './lab/timeline.js'
+export { type Link, saveReport, type Trial, type TrialOptions, withTrial } from './lab/trial.js'
+export { type Walk, type WalkOptions, walkImage } from './lab/walk.js'
+export { lockPath } from './lock/choose.js'
+export type { ImageChange, LockChanges, PackageChange } from './lock/compare.js'
+export type { Lock } from './lock/types.js'
+export type { Difference } from './media/compare.js'
+export { type DiffOptions, diffImages, type ImageDiff } from './media/diff.js'
+export { type InspectedPartition, type Inspection, inspectImage } from './media/inspect.js'
+export { chooseMachines, loadMachines, MACHINES_FILE, type Machine, machineWords } from './pc/catalogue.js'
+export type { Board } from './pc/virtual-pc.js'
+export { type BuildRequest, type BuildResult, buildImage } from './pipeline/build.js'
+export { checkBuild, type Differences } from './pipeline/check.js'
+export type { Explanation } from './pipeline/explain.js'
 export {
   type FirmwarePreview,
   type GuestPreview,
   type PlanReport,
   planReport,
   type StagePreview,
-} from './build/preview.js'
-export { type Pruned, type PruneRequest, pruneStore } from './build/prune.js'
-export type { StageRun } from './build/stage.js'
-export { Store, storeFolder, storeLimit } from './build/store.js'
-export { lockPath } from './build/take-lock.js'
-export { diffTools } from './build/tools.js'
-export { type Damage, type StoreHealth, verifyStore } from './build/verify.js'
-export { version } from './build/version.js'
-export { APPARMOR_PROFILE } from './debian/namespace.js'
-export { printable } from './disk/bytes.js'
-export type { Content } from './disk/identify.js'
-export { type Evidence, type Fact, pcFacts, type Run, runOnMachine } from './lab/evidence.js'
-export { writeEvidence } from './lab/evidence-files.js'
-export type { Board } from './lab/machine.js'
-export { chooseMachines, loadMachines, MACHINES_FILE, type Machine, machineWords } from './lab/machines.js'
-export { type Check, type Proof, type ProveOptions, proveImage } from './lab/prove.js'
-export type { Screen } from './lab/screens.js'
-export type { Moment } from './lab/timeline.js'
-export { type Link, saveReport, type Trial, type TrialOptions, withTrial } from './lab/trial.js'
-export { type Walk, type WalkOptions, walkImage } from './lab/walk.js'
-export type { Difference } from './media/compare.js'
-export { type DiffOptions, diffImages, type ImageDiff } from './media/diff.js'
-export { type InspectedPartition, type Inspection, inspectImage } from './media/inspect.js'
-export type { Layout, LayoutPartition, PayloadName } from './plan/layout.js'
-export type { DoneEvent, GuestEvent, HostEvent, ProblemEvent, ReportEvent } from './plan/report.js'
-export { type Pc, type Sized, sizeGuests } from './plan/sizing.js'
-export type { Accelerator, Firmware, GuestDefinition, GuestPlan, Lock, Plan, Ready } from './plan/types.js'
+} from './pipeline/preview.js'
+export type { GuestPlan, Plan } from './plan/types.js'
+export {
+  type LockedSet,
+  type LockProfileRequest,
+  type LockReport,
+  lockProfile,
+} from './prepare/lock-profile.js'
 export { type LoadedProfile, loadProfile } from './profile/load.js'
-export { formatProblem } from './profile/problems.js'
 export type { Profile } from './profile/profile.gen.js'
 export { starterProfile } from './profile/starter.js'
 export { validateProfile } from './profile/validate.js'
+export type { BundleForm } from './publish/bundle.js'
+export {
+  ARTIFACT_KINDS,
+  type ArtifactKind,
+  type ArtifactsRequest,
+  type Published,
+  publishImage,
+  readyArtifacts,
+} from './publish/publish.js'
+export type { Artifact } from './publish/reuse.js'
+export type { SignRequest } from './publish/sign.js'
+export type { Firmware } from './stick/definition.js'
+export type { Layout, LayoutPartition, PayloadName } from './stick/layout.js'
+export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './stick/manifest.js'
+export { readContents, type StoreContents, type StoreEntry } from './store/inventory.js'
+export { type Pruned, type PruneRequest, pruneStore } from './store/prune.js'
+export { Store, storeFolder, storeLimit } from './store/store.js'
+export { type Damage, type StoreHealth, verifyStore } from './store/verify.js'
+export type { Workplace } from './store/workplace.js'
+export { diffTools } from './tools/tools.js'
+export { formatProblem } from './yaml/problems.js'

@@ -15,10 +15,10 @@ import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace
 import { YamlObjectReader } from '@actions/workflow-parser/workflows/yaml-object-reader'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { packageFile } from '../src/base/package.js'
 import { systemTools } from '../src/base/tool.js'
-import { packageFile } from '../src/debian/namespace.js'
-import { pageScript } from './page.js'
-import { needTool } from './tools.js'
+import { pageScript } from './support/page.js'
+import { needTool } from './support/tools.js'
 
 const read = (path: string) => readFileSync(packageFile(path), 'utf8')
 

@@ -2,13 +2,11 @@
  * What `build` says at its end. Pure.
  */
 import { basename } from 'node:path'
-import { type BuildResult, type Bytes, formatBytes } from '../index.js'
+import { type BuildResult, type Bytes, formatBytes, type Published, shellWords } from '../index.js'
 
 export interface Built
-  extends Pick<
-    BuildResult,
-    'manifestFile' | 'lockFile' | 'lockMade' | 'unchanged' | 'manifest' | 'artifacts'
-  > {
+  extends Pick<BuildResult, 'manifestFile' | 'lockFile' | 'lockMade' | 'unchanged' | 'manifest'> {
+  artifacts: Published['artifacts']
   size: Bytes
   allocated: Bytes
   /** SHA-256 of the image, where a second build gave the same; else null. */
@@ -44,9 +42,9 @@ export function buildText({
     ...(lockMade ? [`  lock      ${lockFile}: keep it, and the next build has the same packages`] : []),
     '',
     'next:',
-    `  ${program} run ${word(shown)}       try it in QEMU`,
-    `  ${program} test ${word(shown)}      boot it, and see whether every guest gets ready`,
-    `  sudo dd if=${word(shown)} of=/dev/sdX bs=4M conv=fsync status=progress`,
+    `  ${program} run ${shellWords([shown])}       try it in QEMU`,
+    `  ${program} test ${shellWords([shown])}      boot it, and see whether every guest gets ready`,
+    `  sudo dd if=${shellWords([shown])} of=/dev/sdX bs=4M conv=fsync status=progress`,
     '      write it to a stick: "lsblk" shows which; everything on /dev/sdX is lost',
   ].join('\n')
 }
@@ -59,9 +57,4 @@ function artifactLines(artifacts: Built['artifacts']): string[] {
       ({ path, size }, index) =>
         `  ${index === 0 ? 'beside it' : '         '} ${basename(path)}, ${formatBytes(size)}`,
     )
-}
-
-/** As a shell takes it. */
-function word(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`
 }

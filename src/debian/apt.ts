@@ -13,7 +13,7 @@ import { KeyvisorError } from '../base/errors.js'
 import { fileError } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
-import type { LockedPackage, PackageRequest } from '../plan/types.js'
+import type { LockedPackage, PackageRequest } from './types.js'
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
 

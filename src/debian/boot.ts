@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import { type FatFile, writeFat } from '../disk/fat.js'
-import type { Firmware } from '../plan/types.js'
+import type { Firmware } from '../stick/definition.js'
 
 /** Partition number of the ESP in every layout of ours: GRUB's BIOS core image has it built in. */
 const ESP_NUMBER = 2

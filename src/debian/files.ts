@@ -11,8 +11,8 @@ import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Header, pack } from 'tar-stream'
 import { canonicalJson, type Sha256, sha256, sha256File } from '../base/digests.js'
-import { namesBelow } from '../base/names-below.js'
-import type { PlannedFile } from '../plan/types.js'
+import { namesBelow } from '../base/list-tree.js'
+import type { PlannedFile } from './types.js'
 
 /** One entry of a tar; its bytes come from a file of the builder, from a text, or it is a link. */
 export interface TarEntry {

@@ -4,9 +4,9 @@
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
-import type { PlannedFile } from '../plan/types.js'
+import { packageFile } from '../base/package.js'
 import { plannedEntries, writeTar } from './files.js'
-import { packageFile } from './namespace.js'
+import type { PlannedFile } from './types.js'
 
 /** Writes into `scratch` what `lay.sh` reads. `place` is that of the list in the profile, such as `host.files`. */
 export async function writeLaying(

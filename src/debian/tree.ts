@@ -3,13 +3,16 @@
  *
  * Left out: what makes a tree a host or a guest; that is the business of those rooms.
  */
+
 import { link, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../base/digests.js'
+import { packageFile } from '../base/package.js'
+import { shellWords } from '../base/shell.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
-import type { LockedPackage } from '../plan/types.js'
 import { debFileName } from './apt.js'
-import { packageFile, runInNamespace } from './namespace.js'
+import { runInNamespace } from './script.js'
+import type { LockedPackage } from './types.js'
 
 /** A pinned package and its checked .deb. */
 export interface Deb {
@@ -92,11 +95,4 @@ export async function unpackToolsTree(debs: Deb[], folder: string, signal?: Abor
     env: { TREE: folder },
     ...(signal ? { signal } : {}),
   })
-}
-
-/** An argv as one line that sh(1) splits into the same words. */
-export function shellWords(argv: readonly string[]): string {
-  return argv
-    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replace(/'/g, `'\\''`)}'`))
-    .join(' ')
 }

@@ -1,7 +1,7 @@
 /**
  * The host's way to the network of the PC, as files of systemd-networkd and udev.
  *
- * Left out: the guests' own network, its bridge and all taps, which are libvirt's; the firewall (`plan/firewall.ts`);
+ * Left out: the guests' own network, its bridge and all taps, which are libvirt's; the firewall (`guest/firewall.ts`);
  * Wi-Fi, which cannot be bridged: an access point takes frames from the one address that logged in.
  *
  * Spec: systemd.network(5), systemd.netdev(5), systemd.link(5).

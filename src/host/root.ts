@@ -6,11 +6,12 @@
  */
 import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { packageFile } from '../base/package.js'
+import { shellWords } from '../base/shell.js'
 import type { ToolRunner } from '../base/tool.js'
 import { moduleClosure, overlayEntries, type TarEntry, writeTar } from '../debian/files.js'
 import { refusalOr, writeLaying } from '../debian/lay.js'
-import { packageFile, runInNamespace } from '../debian/namespace.js'
-import { shellWords } from '../debian/tree.js'
+import { runInNamespace } from '../debian/script.js'
 import { appendHashTree, type HashTree } from '../disk/hash-tree.js'
 import type { Secrets } from '../plan/secrets.js'
 import type { HostPlan } from '../plan/types.js'
@@ -58,7 +59,7 @@ export async function hostEntries(host: HostPlan): Promise<TarEntry[]> {
 /** The programs that run on the stick, as tsc emitted them. */
 async function stickModules(): Promise<TarEntry[]> {
   const dist = packageFile('dist')
-  const paths = await moduleClosure(dist, 'stick/main.js')
+  const paths = await moduleClosure(dist, 'aboard/main.js')
   return paths.map((path) => ({
     target: `/usr/lib/keyvisor/${path}`,
     mode: 0o644,

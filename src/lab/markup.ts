@@ -1,7 +1,7 @@
 /**
  * Text from a stick as HTML and XML take it: nothing in it is markup, steers a reader, or fills a page.
  */
-import { text } from '../plan/xml.js'
+import { text } from '../base/xml.js'
 
 /**
  * What XML 1.0 forbids (section 2.2, `Char`; lone surrogates too), the control characters that it merely discourages,

@@ -8,15 +8,16 @@ import { makeFolder } from '../base/make-folder.js'
 import { which } from '../base/tool.js'
 import { inOneLine } from '../base/tool-errors.js'
 import type { Bytes } from '../base/units.js'
-import type { ManifestGuest, StickManifest } from '../build/manifest.js'
-import type { StageRun } from '../build/stage.js'
-import { STOP_WITHIN } from '../plan/domain.js'
-import { consoleLines, type GuestEvent, type ReportEvent } from '../plan/report.js'
-import type { Sized } from '../plan/sizing.js'
-import type { Accelerator, Firmware } from '../plan/types.js'
+import type { Accelerator } from '../guest/definition.js'
+import { STOP_WITHIN } from '../guest/domain.js'
+import { consoleLines, type GuestEvent, type ReportEvent } from '../guest/report.js'
+import type { Sized } from '../guest/sizing.js'
+import type { Ending } from '../pc/session.js'
+import type { Firmware } from '../stick/definition.js'
+import type { ManifestGuest, StickManifest } from '../stick/manifest.js'
+import type { Workplace } from '../store/workplace.js'
+import { sizesOn, tooMuchOf } from './expected-sizes.js'
 import { openScreens, type Screen, type Screens } from './screens.js'
-import type { Ending } from './session.js'
-import { sizesOn, tooMuchOf } from './sizes.js'
 import { type Moment, openTimeline, type Timeline } from './timeline.js'
 import { saveReport, type Trial, type TrialOptions, withTrial } from './trial.js'
 
@@ -80,14 +81,14 @@ const TAIL_LINES = 20
  * Boots an image and judges the boot. Throws what {@link withTrial} throws; a stick that fails is an answer, and so is a QEMU
  * that breaks down while it runs.
  */
-export async function proveImage(image: string, options: ProveOptions, run: StageRun): Promise<Proof> {
+export async function proveImage(image: string, options: ProveOptions, place: Workplace): Promise<Proof> {
   const report = options.report === undefined ? null : resolve(options.report)
   if (report) await makeFolder(report)
-  const proof = await proveOnce(image, options, report, run)
+  const proof = await proveOnce(image, options, report, place)
   // A kept stick is not what it was: a new try would prove something else.
   const again = options.keep === undefined && options.virtualization !== false
   return again && proof.checks.some(({ name }) => name === 'qemu')
-    ? proveEmulated(image, options, report, run)
+    ? proveEmulated(image, options, report, place)
     : proof
 }
 
@@ -99,13 +100,13 @@ async function proveEmulated(
   image: string,
   options: ProveOptions,
   report: string | null,
-  run: StageRun,
+  place: Workplace,
 ): Promise<Proof> {
   const [stage, started] = ['boot', Date.now()]
   const title = 'QEMU broke down, not the stick: again, in a PC without hardware virtualization'
-  run.progress({ kind: 'start', stage, title })
-  const proof = await proveOnce(image, { ...options, virtualization: false }, report, run)
-  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  place.progress({ kind: 'start', stage, title })
+  const proof = await proveOnce(image, { ...options, virtualization: false }, report, place)
+  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
   return proof
 }
 
@@ -113,7 +114,7 @@ function proveOnce(
   image: string,
   options: ProveOptions,
   report: string | null,
-  run: StageRun,
+  place: Workplace,
 ): Promise<Proof> {
   const outcome = settled()
   const timeline = openTimeline()
@@ -129,10 +130,10 @@ function proveOnce(
     options.onSerial?.(line)
   }
   const ssh = options.ssh ?? (screens !== null && canAsk())
-  return withTrial(image, { ...options, ssh, onEvent, onSerial }, run, (trial) => {
+  return withTrial(image, { ...options, ssh, onEvent, onSerial }, place, (trial) => {
     timeline.start()
     screens?.watch(trial)
-    return judge(trial, { reached: outcome.reached, timeline, screens, report }, options, run.signal)
+    return judge(trial, { reached: outcome.reached, timeline, screens, report }, options, place.signal)
   })
 }
 

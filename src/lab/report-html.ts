@@ -6,7 +6,7 @@
  */
 import { basename } from 'node:path'
 import { formatBytes } from '../base/units.js'
-import type { GuestEvent } from '../plan/report.js'
+import type { GuestEvent } from '../guest/report.js'
 import type { Evidence, Fact, Pictures, Run } from './evidence.js'
 import { markup } from './markup.js'
 import type { Check, Proof } from './prove.js'

@@ -4,12 +4,14 @@
  * They are evidence for a person and fail no boot: what cannot be pictured is said, and that is all.
  * Left out: what is made of them (`report-html.ts`).
  */
+
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { shellWords } from '../base/shell.js'
 import { systemTools } from '../base/tool.js'
 import { type Bytes, MiB } from '../base/units.js'
-import { type GuestEvent, LOADING_PREFIX, SERIAL_PREFIX } from '../plan/report.js'
+import { type GuestEvent, LOADING_PREFIX, SERIAL_PREFIX } from '../guest/report.js'
 import { isBlank, isPng } from './png.js'
 import type { Trial } from './trial.js'
 
@@ -171,8 +173,7 @@ function runningGuests({ events, manifest }: Trial): string[] {
 
 /** A shell script that prints each guest's screen on a line of its own, in base64; an empty one where it has none. */
 export function screenshotScript(names: readonly string[]): string {
-  const quoted = names.map((name) => `'${name.replaceAll("'", `'\\''`)}'`)
-  return `for name in ${quoted.join(' ')}; do
+  return `for name in ${shellWords(names)}; do
   file=$(mktemp)
   timeout 30 virsh -q -c qemu:///system screenshot "$name" "$file" >/dev/null 2>&1 && base64 -w0 "$file"
   rm -f "$file"

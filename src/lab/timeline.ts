@@ -1,7 +1,7 @@
 /**
  * The timeline of a boot: what was heard when, by the clock of this machine and by the stick's own.
  */
-import { LOADING_PREFIX, type ReportEvent } from '../plan/report.js'
+import { LOADING_PREFIX, type ReportEvent } from '../guest/report.js'
 
 export interface Moment {
   /** `grub`, `kernel`, `host`, `guest NAME`, `done` or `shutdown`. */

@@ -3,18 +3,20 @@
  *
  * Left out: whether it did well (`prove.ts`).
  */
+
 import { copyFile, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { removeScratch } from '../base/namespace.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
-import type { StickManifest } from '../build/manifest.js'
-import type { StageRun } from '../build/stage.js'
-import { removeScratch } from '../debian/namespace.js'
+import type { Accelerator } from '../guest/definition.js'
+import type { ReportEvent } from '../guest/report.js'
 import { type Inspection, inspectImage } from '../media/inspect.js'
-import type { ReportEvent } from '../plan/report.js'
-import type { Accelerator, Firmware } from '../plan/types.js'
-import { bestAccelerator } from './accelerator.js'
+import { bestAccelerator } from '../pc/accelerator.js'
+import type { Machine } from '../pc/catalogue.js'
+import { freePort, giveBack } from '../pc/ports.js'
+import { type Session, startSession, type Watch } from '../pc/session.js'
 import {
   type Board,
   FIRMWARE_FILES,
@@ -23,11 +25,12 @@ import {
   USUAL_NETWORK,
   type VirtualPc,
   VNC_BASE,
-} from './machine.js'
+} from '../pc/virtual-pc.js'
+import type { Firmware } from '../stick/definition.js'
+import type { StickManifest } from '../stick/manifest.js'
+import type { Workplace } from '../store/workplace.js'
+import { openLab } from '../tools/lab-tools.js'
 import { openOverlay } from './overlay.js'
-import { freePort, giveBack } from './ports.js'
-import { type Session, startSession, type Watch } from './session.js'
-import { openLab } from './tree.js'
 
 export interface TrialOptions {
   /** Default: one that can start the stick, `bios` before others. */
@@ -56,7 +59,7 @@ export interface TrialOptions {
   network?: string
   /** What the PC's clock says when it is switched on, as `2001-02-03T04:05:06`; default the time of here. */
   clock?: string
-  /** File for a log of every write to the stick, made anew (`disk/writelog.ts`). */
+  /** File for a log of every write to the stick, made anew (`test/power/writelog.ts`). */
   writeLog?: string
   /** Where guests can send lines to, in the PC's network: `10.0.2.100:7777` (TCP). */
   collector?: string
@@ -99,24 +102,24 @@ const LEAST_MEMORY: Bytes = 512 * MiB
 export async function withTrial<T>(
   image: string,
   options: TrialOptions,
-  run: StageRun,
+  place: Workplace,
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   checkOptions(options)
-  return run.store.leased(() => leasedTrial(image, options, run, use))
+  return place.store.leased(() => leasedTrial(image, options, place, use))
 }
 
 async function leasedTrial<T>(
   image: string,
   options: TrialOptions,
-  run: StageRun,
+  place: Workplace,
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   const inspection = await inspectImage(image)
-  const tools = await openLab(run)
-  const folder = await run.store.scratch('trial')
+  const tools = await openLab(place)
+  const folder = await place.store.scratch('trial')
   try {
-    const trial = await startTrial(inspection, options, folder, run, tools)
+    const trial = await startTrial(inspection, options, folder, place, tools)
     try {
       return await use(trial)
     } finally {
@@ -142,11 +145,11 @@ async function startTrial(
   inspection: Inspection,
   options: TrialOptions,
   folder: string,
-  run: StageRun,
+  place: Workplace,
   tools: ToolRunner,
 ): Promise<Trial> {
   const manifest = stickManifest(inspection)
-  const pc = await makePc(manifest, options, folder, run, tools)
+  const pc = await makePc(manifest, options, folder, place, tools)
   if (pc.firmware !== 'bios') {
     await tools.run({
       tool: 'cp',
@@ -166,7 +169,7 @@ async function startTrial(
     onSerial: (line) => options.onSerial?.(line),
     onCollected: (line) => options.onCollected?.(line),
   }
-  run.signal?.throwIfAborted()
+  place.signal?.throwIfAborted()
   // QEMU writes into a file that is there.
   if (pc.writeLog !== null) await writeFile(pc.writeLog, '')
   const logs = pc.writeLog === null ? [] : [pc.writeLog]
@@ -193,10 +196,10 @@ async function makePc(
   manifest: StickManifest,
   options: TrialOptions,
   folder: string,
-  run: StageRun,
+  place: Workplace,
   tools: ToolRunner,
 ): Promise<VirtualPc> {
-  const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, run.signal))
+  const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, place.signal))
   const board = options.board ?? USUAL_BOARD
   return {
     firmware: options.firmware ?? usualFirmware(manifest),
@@ -299,4 +302,9 @@ export async function saveReport({ pc }: Trial, target: string): Promise<void> {
   // The stick may have written neither.
   await copyFile(pc.serialLog, join(target, 'serial.log')).catch(() => {})
   await copyFile(pc.reportLog, join(target, 'report.jsonl')).catch(() => {})
+}
+
+/** How a trial is run in this PC. */
+export function trialIn({ firmware, memory, cpus, processor, board }: Machine): TrialOptions {
+  return { firmware, memory, cpus, virtualization: processor === 'virtualization', board }
 }

@@ -6,10 +6,10 @@
  * again here.
  */
 import { formatBytes, formatCpus } from '../base/units.js'
-import type { ManifestGuest } from '../build/manifest.js'
-import type { GuestEvent, Hardware, HostEvent, ReportEvent } from '../plan/report.js'
-import type { Sized } from '../plan/sizing.js'
-import type { VirtualPc } from './machine.js'
+import type { GuestEvent, Hardware, HostEvent, ReportEvent } from '../guest/report.js'
+import type { Sized } from '../guest/sizing.js'
+import type { VirtualPc } from '../pc/virtual-pc.js'
+import type { ManifestGuest } from '../stick/manifest.js'
 import type { Check } from './prove.js'
 
 /** What the stick reported on one PC. */

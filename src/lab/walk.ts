@@ -8,19 +8,20 @@
 import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { removeScratch } from '../base/namespace.js'
 import { limited } from '../base/parallel.js'
 import { inOneLine } from '../base/tool-errors.js'
-import type { StageRun } from '../build/stage.js'
-import { removeScratch } from '../debian/namespace.js'
+import type { Accelerator } from '../guest/definition.js'
+import type { ReportEvent } from '../guest/report.js'
 import { inspectImage } from '../media/inspect.js'
-import type { ReportEvent } from '../plan/report.js'
-import type { Accelerator } from '../plan/types.js'
-import { bestAccelerator } from './accelerator.js'
-import { type Machine, trialIn } from './machines.js'
-import { makeOtherSystem } from './other-system.js'
+import { bestAccelerator } from '../pc/accelerator.js'
+import type { Machine } from '../pc/catalogue.js'
+import { makeOtherSystem } from '../pc/other-system.js'
+import type { Workplace } from '../store/workplace.js'
+import { openLab } from '../tools/lab-tools.js'
 import { type Check, type Proof, type ProveOptions, proveImage } from './prove.js'
-import { openLab } from './tree.js'
 import type { Trial } from './trial.js'
+import { trialIn } from './trial.js'
 import { judgeStop, type Stop } from './walk-checks.js'
 
 export interface WalkOptions extends Pick<ProveOptions, 'keep' | 'stickSize' | 'accelerator' | 'ssh'> {
@@ -56,16 +57,16 @@ export async function walkImage(
   image: string,
   machines: readonly Machine[],
   options: WalkOptions,
-  run: StageRun,
+  place: Workplace,
 ): Promise<Walk> {
   // What is no image ends here, before anything is fetched or made.
   await inspectImage(image)
-  const tools = await openLab(run)
-  const folder = await run.store.scratch('walk')
+  const tools = await openLab(place)
+  const folder = await place.store.scratch('walk')
   try {
-    const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, run.signal))
+    const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, place.signal))
     const prove = (machine: Machine, before: readonly Stop[]) =>
-      proveOn(image, machine, before, proveOptions(machine, options, accelerator, folder), folder, run)
+      proveOn(image, machine, before, proveOptions(machine, options, accelerator, folder), folder, place)
     return await visitAll(machines, options, accelerator, prove)
   } finally {
     await removeScratch(folder)
@@ -146,14 +147,14 @@ async function proveOn(
   before: readonly Stop[],
   options: ProveOptions,
   folder: string,
-  run: StageRun,
+  place: Workplace,
 ): Promise<Proof> {
-  const other = otherSystem ? await makeOtherSystem(join(folder, `${name}.raw`), run) : undefined
+  const other = otherSystem ? await makeOtherSystem(join(folder, `${name}.raw`), place) : undefined
   const digest = other && (await sha256File(other.path)).sha256
   const examine: ProveOptions['examine'] = ({ events, manifest: { guests }, pc }, sized) =>
     judgeStop({ name, events }, before, pc, guests, sized)
   const disks = other ? [other] : []
-  const proof = await proveImage(image, { ...options, disks, examine }, run)
+  const proof = await proveImage(image, { ...options, disks, examine }, place)
   if (!other) return proof
   const same = (await sha256File(other.path)).sha256 === digest
   const detail = same ? 'the other system is as it was' : 'the disk of the other system was written to'

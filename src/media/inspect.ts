@@ -23,7 +23,7 @@ import {
   type VeritySuperblock,
   verityTreeBytes,
 } from '../disk/verity.js'
-import type { Layout, LayoutPartition, PayloadName } from '../plan/layout.js'
+import type { Layout, LayoutPartition, PayloadName } from '../stick/layout.js'
 import { readDevice } from './device.js'
 
 /** One partition, and what it holds. */

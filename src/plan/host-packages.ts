@@ -29,7 +29,7 @@ export const HOST_PACKAGES: readonly string[] = [
     'qemu-utils',
   ],
   ...['ovmf', 'swtpm', 'swtpm-tools', 'apparmor', 'dmidecode', 'dnsmasq-base', 'nftables'],
-  // What starts them (`stick/`).
+  // What starts them (`aboard/`).
   'quickjs',
   // A person who logs in. libcap2-bin gives ping its capability.
   ...['openssh-server', 'sudo', 'login', 'less', 'nano', 'iproute2', 'iputils-ping', 'libcap2-bin'],

@@ -7,8 +7,8 @@
  */
 import { createHash } from 'node:crypto'
 import { canonicalJson, derivedUuid } from '../base/digests.js'
-import { MOST_CARDS } from './limits.js'
-import type { GuestNetwork } from './types.js'
+import type { GuestNetwork } from '../guest/definition.js'
+import { MOST_CARDS } from '../stick/limits.js'
 
 /** QEMU's prefix: locally administered, and known to every tool as a virtual card. */
 const MAC_PREFIX = [0x52, 0x54, 0x00]

@@ -3,10 +3,11 @@
  *
  * Left out: resolving (`debian/`), and files that are taken from packages one by one.
  */
+
+import type { PackageRequest } from '../debian/types.js'
 import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../profile/profile.gen.js'
 import { FIRMWARE_COMPONENT, firmwarePackages } from './firmware.js'
 import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES, WIFI_PACKAGES } from './host-packages.js'
-import type { PackageRequest } from './types.js'
 
 /** Suite of the tools trees. */
 const TOOLS_SUITE = 'trixie'

@@ -11,6 +11,11 @@ import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes, parseBytes, parsePercent } from '../base/units.js'
+import type { PlannedFile } from '../debian/types.js'
+import type { GuestNic, LibraryGuest, LibraryIndex, Ready } from '../guest/definition.js'
+import { MOST_DISKS } from '../guest/domain-devices.js'
+import { startOrder } from '../guest/sizing.js'
+import type { Lock } from '../lock/types.js'
 import { isLatin } from '../profile/names.js'
 import {
   type Admin,
@@ -20,25 +25,11 @@ import {
   type Profile,
   type RootFile,
 } from '../profile/profile.gen.js'
-import { MOST_DISKS } from './domain-devices.js'
+import type { StickPlan } from '../stick/definition.js'
+import { ALIGNMENT, BIOS_BOOT, DATA_MINIMUM, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
-import { ALIGNMENT, BIOS_BOOT, DATA_MINIMUM, LIBRARY_HEADROOM_PERCENT } from './limits.js'
 import { guestPackages, hostPackages } from './packages.js'
-import { startOrder } from './sizing.js'
-import type {
-  GuestNic,
-  GuestPlan,
-  GuestSource,
-  HostPlan,
-  LibraryGuest,
-  LibraryIndex,
-  Lock,
-  Plan,
-  PlannedFile,
-  Ready,
-  StickPlan,
-  Uplink,
-} from './types.js'
+import type { GuestPlan, GuestSource, HostPlan, Plan, Uplink } from './types.js'
 
 /** What the caller found out about the files that a profile names. */
 export interface ProfileFiles {

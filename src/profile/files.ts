@@ -3,11 +3,11 @@
  */
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import type { Finding } from '../yaml/problems.js'
 import { checkImages } from './images.js'
 import { type Found, regularFile } from './named-file.js'
-import type { Finding } from './problems.js'
 import type { Profile } from './profile.gen.js'
-import { entries, fileLists, type Sound } from './rules/sound.js'
+import { entries, fileLists, type Sound } from './rules/valid-parts.js'
 import { type PlacedSecret, secretFinding, secretSources } from './secrets.js'
 import { keysFinding } from './ssh.js'
 

@@ -6,18 +6,18 @@
  */
 
 import { resolve } from 'node:path'
+import { CODES, type Code } from '../base/codes.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
 import { type Bytes, formatBytes } from '../base/units.js'
 import type { Image } from '../disk/image.js'
 import { examineImageFile } from '../disk/image-file.js'
-import { leastLibrary } from '../plan/limits.js'
-import { CODES, type Code } from './codes.js'
+import { leastLibrary } from '../stick/limits.js'
+import type { Finding, ProfilePath } from '../yaml/problems.js'
 import { type Found, regularFile } from './named-file.js'
-import type { Finding, ProfilePath } from './problems.js'
 import type { Guest, ImageSource, Profile } from './profile.gen.js'
-import { bytesOf, guestsOf, type Placed, type Sound } from './rules/sound.js'
 import { stickBytes, stickFinding } from './rules/stick.js'
+import { bytesOf, guestsOf, type Placed, type Sound } from './rules/valid-parts.js'
 
 type ImageGuest = Placed<Sound<Guest>> & { source: Sound<ImageSource> }
 

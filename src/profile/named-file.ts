@@ -4,8 +4,8 @@
 import { open, readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { errorHint, errorWords } from '../base/file-errors.js'
-import type { Finding } from './problems.js'
-import { closest } from './wording.js'
+import type { Finding } from '../yaml/problems.js'
+import { closest } from '../yaml/wording.js'
 
 /** What is wrong with a file, before it is known where the profile names it. */
 export type Found = Omit<Finding, 'path'> | undefined

@@ -4,8 +4,9 @@
  * The names themselves are made by scripts/names.js. Left out: accounts that a user's own packages make, which are known
  * only once these are installed.
  */
+
+import { closest } from '../yaml/wording.js'
 import * as lists from './names.gen.js'
-import { closest } from './wording.js'
 
 const words = (text: string): string[] => text.trim().split(/\s+/)
 const pairs = (text: string) =>

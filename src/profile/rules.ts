@@ -4,17 +4,17 @@
  * One small function a rule, in `rules/`, by what it is about. Each runs on what the schema left standing and gives
  * findings in any order. Left out: anything that reads a file (files.ts).
  */
-import type { Finding } from './problems.js'
+import type { Finding } from '../yaml/problems.js'
 import type { Profile } from './profile.gen.js'
 import { fileRules } from './rules/files.js'
 import { guestRules } from './rules/guests.js'
 import { hostRules } from './rules/host.js'
 import { sizeRules } from './rules/sizes.js'
-import type { Rule, Sound } from './rules/sound.js'
 import { stickRules } from './rules/stick.js'
 import { uniqueRules } from './rules/unique.js'
+import type { Rule, Sound } from './rules/valid-parts.js'
 
-export type { Sound } from './rules/sound.js'
+export type { Sound } from './rules/valid-parts.js'
 
 const RULES: Rule[] = [...uniqueRules, ...fileRules, ...hostRules, ...guestRules, ...stickRules, ...sizeRules]
 

@@ -4,13 +4,10 @@
  * Left out: whether a file can be read at all (files.ts).
  */
 import { resolve } from 'node:path'
-import { Secret } from '../base/secret.js'
-import { readUserText } from '../base/user-file.js'
-import type { Finding } from './problems.js'
-import type { Profile, SecretFile, SecretVariable } from './profile.gen.js'
-import { entries, type Placed, type Sound } from './rules/sound.js'
-
-export type SecretSource = SecretFile | SecretVariable
+import { readSecret, type SecretSource } from '../base/secret.js'
+import type { Finding } from '../yaml/problems.js'
+import type { Profile } from './profile.gen.js'
+import { entries, type Placed, type Sound } from './rules/valid-parts.js'
 
 /** What a secret must look like: a form, and words that follow "is not". */
 interface SecretForm {
@@ -59,16 +56,6 @@ function wholeSource(value: string | Sound<SecretSource> | undefined): SecretSou
   if (typeof value !== 'object') return undefined
   if ('file' in value && value.file !== undefined) return { file: value.file }
   return 'env' in value && value.env !== undefined ? { env: value.env } : undefined
-}
-
-/**
- * Reads a secret, or takes one that stands in the profile. A variable that is not set is an empty one; of a file the
- * last line's end is no part of it.
- */
-export async function readSecret(source: string | SecretSource, folder: string): Promise<Secret> {
-  if (typeof source === 'string') return new Secret(source)
-  if ('env' in source) return new Secret(process.env[source.env] ?? '')
-  return new Secret((await readUserText(resolve(folder, source.file))).replace(/\r?\n$/, ''))
 }
 
 /** What is wrong with a secret, in words that do not show it; undefined when it is of its form. */

@@ -2,7 +2,7 @@
  * SSH keys: whether a line is an OpenSSH public key (sshd(8), "AUTHORIZED_KEYS FILE FORMAT", without options; the
  * blob is that of RFC 4253, section 6.6).
  */
-import type { Finding } from './problems.js'
+import type { Finding } from '../yaml/problems.js'
 
 /** Key types that OpenSSH 10 takes by default. DSA went with 10.0. */
 const TYPES = [

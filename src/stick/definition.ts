@@ -1,93 +1,37 @@
 /**
- * A guest's definition: how its libvirt domain on the stick follows the library, and when it does not.
+ * What a stick is, before and after its bytes exist.
  *
- * A domain that nobody edited is replaced when the library's definition is another one. One that somebody edited stays,
- * is fitted to the PC only, and its guest's note says so. To tell the two apart, what libvirt printed of a domain when
- * we had defined it is kept. A libvirt of another version may print the same domain otherwise, and a stick may be pulled
- * before that was kept: such a domain counts as edited, too. Never the other way round.
+ * Types only.
  */
-import { adaptDomain, definitionOf, domainPaths, domainXml, sameDomain } from '../plan/domain.js'
-import type { Sized } from '../plan/sizing.js'
-import type { LibraryGuest } from '../plan/types.js'
-import { settle, virsh } from './guest.js'
-import { type Machine, must } from './machine.js'
+import type { Bytes } from '../base/units.js'
 
-/** A folder for root alone, since a domain may hold the password of a screen. */
-interface DefinitionPaths {
-  folder: string
-  /** What libvirt is given. */
-  wanted: string
-  /** What libvirt printed when it had taken a definition of the library. */
-  defined: string
-  /** The library's definition, where the domain is kept. */
-  unused: string
+export type Firmware = 'bios' | 'uefi' | 'secureboot'
+
+/** Sizes of the stick's partitions, as far as they can be known before bytes exist. */
+export interface StickPlan {
+  firmware: Firmware[]
+  /** The smallest stick that the image must fit, its data partition included. */
+  minimumSize: Bytes
+  /** Where partitions begin and end. */
+  alignment: Bytes
+  biosBoot: Bytes
+  esp: Bytes
+  /** Size of root-a and of root-b, verity tree included. */
+  rootSlot: Bytes
+  /** Fixed size of the library, or its headroom in percent of what it holds. */
+  library: { size: Bytes } | { headroomPercent: number }
+  /** What the data partition needs at least on the smallest stick. */
+  dataMinimum: Bytes
 }
 
-function definitionPaths(guest: LibraryGuest): DefinitionPaths {
-  const folder = `${domainPaths(guest).folder}/definition`
-  return {
-    folder,
-    wanted: `${folder}/wanted.xml`,
-    defined: `${folder}/defined.xml`,
-    unused: `${folder}/new.xml`,
-  }
-}
-
-/**
- * Defines the guest's domain, or fits the one that is there to this PC.
- *
- * @returns what a person should know of it; else empty
- */
-export function defineDomain(machine: Machine, guest: LibraryGuest, sized: Sized): string {
-  const paths = definitionPaths(guest)
-  must(machine, ['mkdir', '-p', '-m', '0700', paths.folder])
-  const existing = readDomain(machine, guest.name)
-  const isCurrent = existing !== undefined && definitionOf(existing) === guest.definition
-  if (existing !== undefined && (isCurrent || isEdited(machine, paths, existing))) {
-    const adapted = adaptDomain(existing, sized)
-    if (adapted !== existing) define(machine, paths, adapted)
-    return isCurrent ? forget(machine, paths) : keep(machine, paths, domainXml(guest, sized))
-  }
-  define(machine, paths, domainXml(guest, sized))
-  publish(machine, paths.defined, readDomain(machine, guest.name) ?? '')
-  return forget(machine, paths)
-}
-
-/** Whether the domain is another than the one that we defined last, in anything that a boot does not adapt. */
-function isEdited(machine: Machine, paths: DefinitionPaths, existing: string): boolean {
-  const defined = machine.readFile(paths.defined)
-  return !defined || !sameDomain(defined, existing)
-}
-
-function define(machine: Machine, paths: DefinitionPaths, xml: string): void {
-  machine.writeFile(paths.wanted, xml)
-  must(machine, virsh('define', paths.wanted))
-}
-
-function keep(machine: Machine, paths: DefinitionPaths, xml: string): string {
-  if (machine.readFile(paths.unused) !== xml) publish(machine, paths.unused, xml)
-  return `its domain is not as it was defined, and is kept; the new definition is ${paths.unused}`
-}
-
-/** A definition that was kept beside the domain is so no more. */
-function forget(machine: Machine, paths: DefinitionPaths): string {
-  if (machine.exists(paths.unused)) must(machine, ['rm', '-f', paths.unused])
-  return ''
-}
-
-function publish(machine: Machine, path: string, text: string): void {
-  machine.writeFile(`${path}.new`, text)
-  settle(machine, `${path}.new`, path)
-}
-
-/**
- * The domain as it is defined, passwords included: without them, defining it again would take them away. Undefined only
- * when libvirt says that there is none: a domain that a user changed must not be replaced.
- */
-function readDomain(machine: Machine, name: string): string | undefined {
-  const argv = virsh('dumpxml', '--inactive', '--security-info', name)
-  const { code, stdout, stderr } = machine.run(argv)
-  if (code === 0) return stdout
-  if (stderr.includes('failed to get domain')) return undefined
-  throw new Error(`libvirt does not answer: ${stderr.trim()}`)
+/** The finished bytes of one partition, or of one file of it. */
+export interface Payload {
+  /** File in the store. */
+  path: string
+  sha256: string
+  size: Bytes
+  /** dm-verity root hash, where the payload carries a hash tree; else empty. */
+  rootHash: string
+  /** Offset of the verity tree from the payload's start; 0 where there is none. */
+  hashOffset: Bytes
 }

@@ -11,7 +11,7 @@ import {
   stretchedDigest,
 } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
-import { needTool } from '../tools.js'
+import { needTool } from '../support/tools.js'
 
 t.test('digests are those of the standard', async (t) => {
   // FIPS 180-2, appendix B.1: the message "abc".

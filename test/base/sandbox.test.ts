@@ -16,10 +16,10 @@ import { silent } from '../../src/base/progress.js'
 import { APPARMOR_PROFILE, refusesNamespace, sandboxArguments } from '../../src/base/sandbox.js'
 import { systemTools, type ToolCall, treeTools } from '../../src/base/tool.js'
 import type { ToolError } from '../../src/base/tool-errors.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { usesSystemTools } from '../../src/build/tools.js'
-import { openCheckTools } from '../../src/lab/tree.js'
-import { needTools, skipAloud } from '../tools.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { openCheckTools } from '../../src/tools/lab-tools.js'
+import { usesSystemTools } from '../../src/tools/tools.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 const failure = (work: Promise<unknown>): Promise<ToolError> =>
   work.then(

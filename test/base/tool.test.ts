@@ -7,10 +7,10 @@ import { Interrupted, type KeyvisorError } from '../../src/base/errors.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools, type ToolCall, which } from '../../src/base/tool.js'
 import { lastWords } from '../../src/base/tool-errors.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { usesSystemTools } from '../../src/build/tools.js'
-import { openCheckTools } from '../../src/lab/tree.js'
-import { needTools, skipAloud } from '../tools.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { openCheckTools } from '../../src/tools/lab-tools.js'
+import { usesSystemTools } from '../../src/tools/tools.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 const sh = (script: string, rest: Partial<ToolCall> = {}) =>
   systemTools.run({ tool: 'sh', args: ['-c', script], ...rest })

@@ -12,7 +12,7 @@ import {
   SIZE_PATTERN,
   TiB,
 } from '../../src/base/units.js'
-import { seeded, seedOfRun } from '../tools.js'
+import { seeded, seedOfRun } from '../support/tools.js'
 
 t.test('sizes are read in binary units alone', async (t) => {
   t.equal(parseBytes('0B'), 0)

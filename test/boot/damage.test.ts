@@ -5,8 +5,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { withTrial } from '../../src/lab/trial.js'
-import { damageRoot, partitionsOf } from './breakage.js'
-import { copyImage, isEvent, openDemo, serialText, waitFor } from './demo.js'
+import { damageRoot, partitionsOf } from '../support/breakage.js'
+import { copyImage, isEvent, openDemo, serialText, waitFor } from '../support/demo.js'
 
 const demo = await openDemo(t)
 
@@ -15,7 +15,7 @@ if (demo) {
     const image = join(t.testdir(), 'damaged.img')
     await copyImage(demo.image, image)
     await damageRoot(image, await partitionsOf(demo.image))
-    await withTrial(image, { accelerator: 'tcg' }, demo.run, async (trial) => {
+    await withTrial(image, { accelerator: 'tcg' }, demo.place, async (trial) => {
       const problem = await waitFor(trial, 600, isEvent('problem'))
       t.match(problem, { code: 'verity', message: /root.*verity/ })
       t.match(await serialText(trial), /device-mapper: verity: .* is corrupted/, 'the kernel names verity')

@@ -6,11 +6,11 @@
  */
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { loadMachines } from '../../src/lab/machines.js'
+import type { GuestEvent } from '../../src/guest/report.js'
 import type { Trial } from '../../src/lab/trial.js'
 import { type WalkRun, walkImage } from '../../src/lab/walk.js'
-import type { GuestEvent } from '../../src/plan/report.js'
-import { type Demo, isEvent, onStick, openDemo } from './demo.js'
+import { loadMachines } from '../../src/pc/catalogue.js'
+import { type Demo, isEvent, onStick, openDemo } from '../support/demo.js'
 
 interface Seen {
   page: string
@@ -71,7 +71,7 @@ if (demo) {
       onProof: ({ name }, { passed, seconds }) =>
         console.error(`# ${name}: ${passed ? 'passed' : 'FAILED'}, done after ${seconds} s`),
     },
-    demo.run,
+    demo.place,
   )
   t.strictSame(
     runs.map(({ machine }) => machine.name),

@@ -4,7 +4,7 @@ import { changeText } from '../../src/cli/change-text.js'
 import { diffText } from '../../src/cli/diff-text.js'
 import { explainText } from '../../src/cli/explain-text.js'
 import type { Difference } from '../../src/index.js'
-import { keyvisor } from './command.js'
+import { keyvisor } from '../support/command.js'
 
 const DIGEST = 'ab'.repeat(32)
 

@@ -5,9 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
-import { Tally, tryVerb } from '../long/tally.js'
-import { makeFiles, smallVerbs } from '../long/verbs.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
+import { Tally, tryVerb } from '../support/faults/tally.js'
+import { makeFiles, smallVerbs } from '../support/faults/verbs.js'
+import { needTools, seeded, seedOfRun } from '../support/tools.js'
 
 /** Faults of each verb, of some forty. */
 const SAMPLE = 3

@@ -5,7 +5,7 @@ import t from 'tap'
 import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { MiB, SECTOR } from '../../src/index.js'
-import { keyvisor } from './command.js'
+import { keyvisor } from '../support/command.js'
 
 const GUID = '0a1b2c3d-4e5f-4071-8293-a4b5c6d7e8f9'
 const SECTORS = (16 * MiB) / SECTOR

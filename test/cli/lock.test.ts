@@ -2,12 +2,12 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
-import { writeLock } from '../../src/build/lock.js'
-import { lockQuestion } from '../../src/build/prepare.js'
 import { loadProfile, Store } from '../../src/index.js'
-import { answeringLock } from '../build/locks.js'
-import { needTools } from '../tools.js'
-import { type Ended, keyvisor } from './command.js'
+import { writeLock } from '../../src/lock/lock.js'
+import { lockQuestion } from '../../src/prepare/prepare.js'
+import { type Ended, keyvisor } from '../support/command.js'
+import { answeringLock } from '../support/locks.js'
+import { needTools } from '../support/tools.js'
 
 const PROFILE = `version: 1
 name: small

@@ -4,7 +4,7 @@ import { CommanderError } from 'commander'
 import t from 'tap'
 import { errorReport, errorText, exitCodeOf } from '../../src/cli/errors.js'
 import { Interrupted, KeyvisorError } from '../../src/index.js'
-import { type Ended, keyvisor, start } from './command.js'
+import { type Ended, keyvisor, start } from '../support/command.js'
 
 const VERBS = ['init', 'validate', 'plan', 'build', 'lock', 'inspect', 'run', 'test', 'diff', 'store']
 

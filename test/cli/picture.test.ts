@@ -2,8 +2,8 @@ import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
 import { drawLayout } from '../../src/cli/picture.js'
-import { estimateLayout, type Layout, layoutStick } from '../../src/plan/layout.js'
-import type { StickPlan } from '../../src/plan/types.js'
+import type { StickPlan } from '../../src/stick/definition.js'
+import { estimateLayout, type Layout, layoutStick } from '../../src/stick/layout.js'
 
 const STICK: StickPlan = {
   firmware: ['bios', 'uefi', 'secureboot'],

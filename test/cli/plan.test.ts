@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { needTools, skipAloud } from '../tools.js'
-import { keyvisor, start } from './command.js'
+import { keyvisor, start } from '../support/command.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 const TOOLS = ['mmdebstrap', 'unshare', 'apt-get']
 const PROFILE = `version: 1

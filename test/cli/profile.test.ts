@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
-import { keyvisor } from './command.js'
+import { keyvisor } from '../support/command.js'
 
 const FIXTURES = fileURLToPath(new URL('../../fixtures/profiles/broken/', import.meta.url))
 

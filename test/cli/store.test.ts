@@ -2,11 +2,11 @@ import { chmodSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
-import { Store } from '../../src/build/store.js'
 import { contentsText, healthText, prunedText } from '../../src/cli/store-text.js'
 import { parseTime } from '../../src/cli/verbs/store.js'
-import { needTools } from '../tools.js'
-import { keyvisor } from './command.js'
+import { Store } from '../../src/store/store.js'
+import { keyvisor } from '../support/command.js'
+import { needTools } from '../support/tools.js'
 
 /** A store with a stage of one object and a package; `days` ago both were used. */
 async function filled(folder: string, days: number): Promise<Store> {

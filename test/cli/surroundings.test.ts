@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { columnsOf } from '../../src/cli/terminal.js'
-import { keyvisor } from './command.js'
+import { keyvisor } from '../support/command.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 

@@ -16,7 +16,7 @@ import {
   type PlanReport,
   sizeGuests,
 } from '../../src/index.js'
-import { estimateLayout, layoutStick } from '../../src/plan/layout.js'
+import { estimateLayout, layoutStick } from '../../src/stick/layout.js'
 
 const PLAN = JSON.parse(
   readFileSync(new URL('../../fixtures/plan/full.plan.json', import.meta.url), 'utf8'),

@@ -15,8 +15,8 @@ import {
   parseStanza,
   withComponents,
 } from '../../src/debian/apt.js'
-import type { LockedPackage } from '../../src/plan/types.js'
-import { needTools } from '../tools.js'
+import type { LockedPackage } from '../../src/debian/types.js'
+import { needTools } from '../support/tools.js'
 
 /** As an index of trixie has it, but for shorter dependencies. */
 const STANZA = `Package: libvirt-daemon-system

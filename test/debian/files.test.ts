@@ -11,7 +11,7 @@ import {
   type TarEntry,
   writeTar,
 } from '../../src/debian/files.js'
-import { needTools } from '../tools.js'
+import { needTools } from '../support/tools.js'
 
 const EPOCH = 1_750_000_000
 

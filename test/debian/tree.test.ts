@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { shellWords } from '../../src/base/shell.js'
 import { systemTools } from '../../src/base/tool.js'
-import { type Deb, shellWords, unpackToolsTree } from '../../src/debian/tree.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
+import { type Deb, unpackToolsTree } from '../../src/debian/tree.js'
+import { needTools, seeded, seedOfRun } from '../support/tools.js'
 
 /** What sh(1) makes of a line: one word a line of its own, ended by NUL. */
 async function wordsBySh(line: string): Promise<string[]> {

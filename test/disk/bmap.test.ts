@@ -2,7 +2,7 @@ import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
 import { KiB } from '../../src/base/units.js'
 import { BMAP_BLOCK, type Bmap, blockRanges, decodeBmap, encodeBmap } from '../../src/disk/bmap.js'
-import { seeded, seedOfRun } from '../tools.js'
+import { seeded, seedOfRun } from '../support/tools.js'
 
 const bmap: Bmap = {
   imageSize: 10 * BMAP_BLOCK - 512,

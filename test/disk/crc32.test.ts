@@ -1,7 +1,7 @@
 import * as zlib from 'node:zlib'
 import t from 'tap'
 import { crc32 } from '../../src/disk/crc32.js'
-import { seeded, seedOfRun, skipAloud } from '../tools.js'
+import { seeded, seedOfRun, skipAloud } from '../support/tools.js'
 
 t.test('the check value of the polynomial', async (t) => {
   t.equal(crc32(Buffer.from('123456789')), 0xcbf43926)

@@ -7,7 +7,7 @@ import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { piecesReader, readFat } from '../../src/disk/fat-read.js'
 import type { ReadAt } from '../../src/disk/gpt.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
+import { needTools, seeded, seedOfRun } from '../support/tools.js'
 
 const run = (tool: string, ...args: string[]) =>
   systemTools.run({ tool, args, env: { MTOOLS_SKIP_CHECK: '1' } })

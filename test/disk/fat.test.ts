@@ -7,8 +7,8 @@ import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { MiB, SECTOR } from '../../src/base/units.js'
 import { writeFat } from '../../src/disk/fat.js'
-import { LEAST_ESP } from '../../src/plan/limits.js'
-import { needTools } from '../tools.js'
+import { LEAST_ESP } from '../../src/stick/limits.js'
+import { needTools } from '../support/tools.js'
 
 const request = (size: number, source: string) => ({
   ...{ label: 'KEYVISOR', serial: '12345678', size, epoch: 1_750_000_000 },

@@ -2,7 +2,7 @@ import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
 import { crc32 } from '../../src/disk/crc32.js'
 import { BACKUP_SECTORS, decodeGptHeader, encodeGpt, type GptPartition, readGpt } from '../../src/disk/gpt.js'
-import { seeded, seedOfRun } from '../tools.js'
+import { seeded, seedOfRun } from '../support/tools.js'
 
 const SECTORS = 2048
 const DISK = '0a1b2c3d-4e5f-8071-8293-a4b5c6d7e8f9'

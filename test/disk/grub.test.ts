@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { bootCodeTarget, decodeCoreImage, patchBootImage, patchCoreImage } from '../../src/disk/grub.js'
-import { needTool } from '../tools.js'
+import { needTool } from '../support/tools.js'
 
 const GRUB = '/usr/lib/grub/i386-pc'
 

@@ -4,7 +4,7 @@ import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { KiB, MiB } from '../../src/base/units.js'
 import { identify } from '../../src/disk/identify.js'
-import { needTool, seeded, seedOfRun } from '../tools.js'
+import { needTool, seeded, seedOfRun } from '../support/tools.js'
 
 const UUID = '0a1b2c3d-4e5f-8071-8293-a4b5c6d7e8f9'
 

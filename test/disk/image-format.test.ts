@@ -9,7 +9,7 @@ import { systemTools } from '../../src/base/tool.js'
 import { KiB, MiB } from '../../src/base/units.js'
 import { examineImageFile } from '../../src/disk/image-file.js'
 import { type ImageBytes, identifyImage } from '../../src/disk/image-format.js'
-import { needCorpus, needTool, needTools } from '../tools.js'
+import { needCorpus, needTool, needTools } from '../support/tools.js'
 
 const bytesOf = (bytes: Buffer): ImageBytes => ({
   size: bytes.length,

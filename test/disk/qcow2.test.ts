@@ -11,7 +11,7 @@ import {
   refuseCutQcow2,
   refuseUnsafeQcow2,
 } from '../../src/disk/qcow2.js'
-import { needTool, seeded, seedOfRun } from '../tools.js'
+import { needTool, seeded, seedOfRun } from '../support/tools.js'
 
 /** A version 3 header as qemu-img writes it: 1 GiB, 64 KiB clusters, no extension but the end. */
 function header(change: (bytes: Buffer) => void = () => {}): Buffer {

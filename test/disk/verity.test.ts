@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { decodeVerity, verityTreeBytes } from '../../src/disk/verity.js'
-import { needTool } from '../tools.js'
+import { needTool } from '../support/tools.js'
 
 const UUID = '0a1b2c3d-4e5f-8071-8293-a4b5c6d7e8f9'
 

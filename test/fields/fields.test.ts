@@ -4,7 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import t from 'tap'
-import { needTools } from '../tools.js'
+import { needTools } from '../support/tools.js'
 import { askPlan, askValidate } from './planned.js'
 import { fits, type Row, STICKS, stepsOf } from './row.js'
 import { ROWS } from './rows.js'

@@ -2,10 +2,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Json } from '../../src/base/digests.js'
-import { archivesOf } from '../../src/build/fetch.js'
 import { archiveSources } from '../../src/debian/apt.js'
+import { archivesOf } from '../../src/lock/fetch.js'
+import type { Lock } from '../../src/lock/types.js'
 import { packageRequests } from '../../src/plan/packages.js'
-import type { Lock } from '../../src/plan/types.js'
 import type { Profile } from '../../src/profile/profile.gen.js'
 import { validateProfile } from '../../src/profile/validate.js'
 

@@ -17,9 +17,12 @@ export async function makeStarter(folder: string): Promise<void> {
   const [esp, program] = [join(folder, 'esp.fat'), join(folder, 'bootx64.efi')]
   writeFileSync(program, efiProgram())
   writeFileSync(esp, Buffer.alloc(ESP.size))
-  await systemTools.run({ tool: 'mkfs.vfat', args: ['-i', '12345678', esp] })
-  await systemTools.run({ tool: 'mmd', args: ['-i', esp, '::/EFI', '::/EFI/BOOT'] })
-  await systemTools.run({ tool: 'mcopy', args: ['-i', esp, program, '::/EFI/BOOT/BOOTX64.EFI'] })
+  // The same bytes in each run: a lock pins them.
+  const run = (tool: string, ...args: string[]) =>
+    systemTools.run({ tool, args, env: { SOURCE_DATE_EPOCH: '1' } })
+  await run('mkfs.vfat', '--invariant', '-i', '12345678', esp)
+  await run('mmd', '-i', esp, '::/EFI', '::/EFI/BOOT')
+  await run('mcopy', '-i', esp, program, '::/EFI/BOOT/BOOTX64.EFI')
   const disk = Buffer.alloc(ESP.at + ESP.size + MiB)
   readFileSync(join(folder, 'counter.raw')).copy(disk, 0, 0, 440)
   const record = 446

@@ -33,7 +33,7 @@ const COUNTER = {
   firmware: 'bios',
 }
 
-/** Not UEFI: what OVMF does ends a QEMU that emulates KVM (`lab/session.ts`). The stick `emulated` is there for that. */
+/** Not UEFI: what OVMF does ends a QEMU that emulates KVM (`pc/session.ts`). The stick `emulated` is there for that. */
 const SYSTEM = { name: 'system', source: { debian: DEBIAN }, firmware: 'bios' }
 
 /** What the rows of a stick cannot do without, and do not say themselves. */

@@ -83,8 +83,8 @@ t.test('the programs of the stick come with all that they import, and no node: a
     target.startsWith('/usr/lib/keyvisor/'),
   )
   const targets = modules.map(({ target }) => target)
-  t.ok(targets.includes('/usr/lib/keyvisor/stick/main.js'))
-  t.ok(targets.includes('/usr/lib/keyvisor/plan/sizing.js'))
+  t.ok(targets.includes('/usr/lib/keyvisor/aboard/main.js'))
+  t.ok(targets.includes('/usr/lib/keyvisor/guest/sizing.js'))
   t.ok(targets.includes('/usr/lib/keyvisor/base/units.js'))
   t.notOk(
     targets.some((target) => target.includes('/build/')),

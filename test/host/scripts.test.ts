@@ -4,9 +4,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t from 'tap'
+import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import { needTools } from '../tools.js'
+import { needTools } from '../support/tools.js'
 
 /** All files below some folders of the package, by their path in it. */
 function files(...folders: string[]): string[] {

@@ -5,13 +5,13 @@
 import { cp, mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
-import { packageFile } from '../../src/debian/namespace.js'
 import { encodeGpt, type Gpt, readGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
-import { needTools } from '../tools.js'
+import { needTools } from '../support/tools.js'
 
 const IMAGE = 8 * MiB
 const SECTORS = (64 * MiB) / 512

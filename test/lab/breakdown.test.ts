@@ -5,10 +5,10 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
+import type { ReportEvent } from '../../src/guest/report.js'
 import { judge } from '../../src/lab/prove.js'
 import { openTimeline } from '../../src/lab/timeline.js'
 import type { Trial } from '../../src/lab/trial.js'
-import type { ReportEvent } from '../../src/plan/report.js'
 
 const ASSERTION = 'tcg_handle_interrupt: assertion failed: (bql_locked())'
 const BROKEN = new KeyvisorError(

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { junitXml } from '../../src/lab/junit.js'
-import { needTool } from '../tools.js'
-import { FAILED, NAMES, WALK } from './walk.js'
+import { needTool } from '../support/tools.js'
+import { FAILED, NAMES, WALK } from '../support/walk.js'
 
 /** Asks one document; what xmllint cannot read, it throws of. */
 function asker(t: Test, xml: string): (xpath: string) => Promise<string> {

@@ -5,7 +5,7 @@ import type { ToolRunner } from '../../src/base/tool.js'
 import { GiB, MiB } from '../../src/base/units.js'
 import { openOverlay } from '../../src/lab/overlay.js'
 import type { Inspection } from '../../src/media/inspect.js'
-import { labTools } from './lab.js'
+import { labTools } from '../support/lab.js'
 
 /** Of an inspection, what an overlay depends on. */
 function image(path: string, diskGuid = 'one', smallestStick = 2 * MiB): Inspection {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { isBlank, isPng } from '../../src/lab/png.js'
-import { black, cursor, pngOf, words } from './pictures.js'
+import { black, cursor, pngOf, words } from '../support/pictures.js'
 
 for (const up of [false, true]) {
   t.test(`what is blank, with ${up ? 'filtered' : 'plain'} rows`, async (t) => {

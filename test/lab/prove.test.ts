@@ -1,7 +1,7 @@
 import t from 'tap'
-import type { StickManifest } from '../../src/build/manifest.js'
+import type { GuestEvent, HostEvent, ReportEvent } from '../../src/guest/report.js'
 import { judgeEvents } from '../../src/lab/prove.js'
-import type { GuestEvent, HostEvent, ReportEvent } from '../../src/plan/report.js'
+import type { StickManifest } from '../../src/stick/manifest.js'
 
 /** Of the manifest, what a verdict depends on. */
 function manifest(

@@ -3,9 +3,9 @@
  */
 import t from 'tap'
 import { reportHtml } from '../../src/lab/report-html.js'
-import { needBrowser } from '../tools.js'
-import { openPage } from './browser.js'
-import { FAILED, NAMES, OUTSIDE, PICTURES, WALK } from './walk.js'
+import { openPage } from '../support/browser.js'
+import { needBrowser } from '../support/tools.js'
+import { FAILED, NAMES, OUTSIDE, PICTURES, WALK } from '../support/walk.js'
 
 const html = reportHtml(WALK, PICTURES)
 

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { openScreens } from '../../src/lab/screens.js'
 import type { Trial } from '../../src/lab/trial.js'
-import { black, pngOf, words } from './pictures.js'
+import { black, pngOf, words } from '../support/pictures.js'
 
 /** What QEMU shows before there is a display. */
 const NOT_YET = pngOf(80, 25, (x, y) => (words(x, y) ? 99 : 0))

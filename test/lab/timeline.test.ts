@@ -1,6 +1,6 @@
 import t from 'tap'
+import type { ReportEvent } from '../../src/guest/report.js'
 import { openTimeline } from '../../src/lab/timeline.js'
-import type { ReportEvent } from '../../src/plan/report.js'
 
 t.test('moments by both clocks, and the kernel between them', async (t) => {
   let now = 1_000_000

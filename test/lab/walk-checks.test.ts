@@ -1,9 +1,9 @@
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
-import type { ManifestGuest } from '../../src/build/manifest.js'
+import type { GuestEvent, Hardware, HostEvent } from '../../src/guest/report.js'
+import type { Sized } from '../../src/guest/sizing.js'
 import { judgeStop, type Stop } from '../../src/lab/walk-checks.js'
-import type { GuestEvent, Hardware, HostEvent } from '../../src/plan/report.js'
-import type { Sized } from '../../src/plan/sizing.js'
+import type { ManifestGuest } from '../../src/stick/manifest.js'
 
 const PC = { firmware: 'bios', memory: 2 * GiB, cpus: 2 } as const
 const UUID = '3a1e0b4c-0000-8000-8000-000000000001'

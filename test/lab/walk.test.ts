@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
 import type { ProgressEvent } from '../../src/base/progress.js'
-import { Store } from '../../src/build/store.js'
-import { loadMachines, MACHINES_FILE } from '../../src/lab/machines.js'
 import type { Proof } from '../../src/lab/prove.js'
 import { visitAll, walkImage } from '../../src/lab/walk.js'
 import type { Stop } from '../../src/lab/walk-checks.js'
+import { loadMachines, MACHINES_FILE } from '../../src/pc/catalogue.js'
+import { Store } from '../../src/store/store.js'
 
 t.test('what is no image ends a walk before anything is fetched, made or started', async (t) => {
   const store = await Store.open(join(t.testdir(), 'store'))

@@ -8,9 +8,9 @@ import { GiB } from '../../src/base/units.js'
 import { isBlank, isPng } from '../../src/lab/png.js'
 import { type Proof, type ProveOptions, proveImage } from '../../src/lab/prove.js'
 import { withTrial } from '../../src/lab/trial.js'
-import { damageLibrary, partitionsOf, removeLibrary, removeSquashfs } from '../boot/breakage.js'
-import { copyImage, isEvent, onStick, openDemo, openStick, waitFor } from '../boot/demo.js'
-import { needTools } from '../tools.js'
+import { damageLibrary, partitionsOf, removeLibrary, removeSquashfs } from '../support/breakage.js'
+import { copyImage, isEvent, onStick, openDemo, openStick, waitFor } from '../support/demo.js'
+import { needTools } from '../support/tools.js'
 
 const demo = needTools(t, 'mcopy', 'sgdisk') ? await openDemo(t) : undefined
 const mute = demo && (await openStick(t, 'fixtures/sticks/mute.yaml'))
@@ -32,7 +32,7 @@ if (demo && mute) {
   /** Boots what shall fail; a check of `name` shall give the reason. The report lies in a folder of that name. */
   const fails = async (t: Test, path: string, name: string, why: RegExp, options: ProveOptions = {}) => {
     const report = join(folder, `report ${name}`)
-    const proof = await proveImage(path, { accelerator: 'tcg', report, ...options }, demo.run)
+    const proof = await proveImage(path, { accelerator: 'tcg', report, ...options }, demo.place)
     t.notOk(proof.passed)
     const named = proof.checks.some((check) => !check.passed && check.name === name && why.test(check.detail))
     t.ok(named, `${name} names the cause`, { checks: proof.checks, serial: proof.serialTail })
@@ -63,7 +63,7 @@ if (demo && mute) {
   await t.test('a data partition that is full', async (t) => {
     const keep = join(folder, 'full.qcow2')
     const options = { accelerator: 'tcg', ssh: true, keep, stickSize: 4 * GiB } as const
-    await withTrial(demo.image, options, demo.run, async (trial) => {
+    await withTrial(demo.image, options, demo.place, async (trial) => {
       t.match(
         await waitFor(trial, 900, isEvent('done')),
         { guests: { ready: 2 } },

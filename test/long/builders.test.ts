@@ -12,11 +12,11 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
+import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import { needTools, skipAloud } from '../tools.js'
-import { PROGRAM } from './builder.js'
-import { BUILDER_SYSTEMS, type Elsewhere, isThisSystem, otherSystem } from './elsewhere.js'
+import { PROGRAM } from '../support/builders/builder.js'
+import { BUILDER_SYSTEMS, type Elsewhere, isThisSystem, otherSystem } from '../support/builders/elsewhere.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 const run = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'keyvisor-builders-'))

@@ -2,7 +2,7 @@
  * All shell steps of docs/ci.md, the boot among them.
  */
 import t from 'tap'
-import { runPage } from '../oracle/ci.js'
+import { runPage } from '../support/ci.js'
 
 t.setTimeout(1_800_000)
 

@@ -12,9 +12,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { proveImage } from '../../src/lab/prove.js'
 import { withTrial } from '../../src/lab/trial.js'
-import { openStick } from '../boot/demo.js'
-import { seeded, seedOfRun } from '../tools.js'
-import { COLLECTOR, PROFILE, recordsSaid } from './power.js'
+import { COLLECTOR, PROFILE, recordsSaid } from '../power/power.js'
+import { openStick } from '../support/demo.js'
+import { seeded, seedOfRun } from '../support/tools.js'
 
 /** Each takes two boots, some five minutes under emulation. */
 const ROUNDS = Number(process.env['ROUNDS'] ?? 10)
@@ -52,7 +52,7 @@ if (stick) {
       onCollected(line)
       wrote()
     }
-    return withTrial(stick.image, { ...pc, onCollected: hear }, stick.run, async (trial) => {
+    return withTrial(stick.image, { ...pc, onCollected: hear }, stick.place, async (trial) => {
       const late = sleep(PATIENCE * 1000, 'late', { ref: false })
       if (writing) t.not(await Promise.race([writes, late, trial.ended]), 'late', 'the guest writes')
       await sleep(moment * 1000)
@@ -73,7 +73,7 @@ if (stick) {
       }
       const before = await killed(t, moment, writing)
       if (writing) t.ok(before > 0, `${before} records are confirmed`)
-      const proof = await proveImage(stick.image, { ...pc, onCollected }, stick.run)
+      const proof = await proveImage(stick.image, { ...pc, onCollected }, stick.place)
       if (!t.ok(proof.passed, 'it comes up again', { checks: proof.checks, serial: proof.serialTail })) return
       const records = recordsSaid(proof.events)
       lost += Math.max(0, before - records)

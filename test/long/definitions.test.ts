@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { GiB } from '../../src/base/units.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
-import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../boot/demo.js'
-import { PROFILE } from './machines.js'
+import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../support/demo.js'
+import { PROFILE } from '../support/machines.js'
 
 const stick = await openStick(t, PROFILE)
 const VIRSH = 'virsh -q -c qemu:///system'
@@ -18,7 +18,7 @@ if (stick) {
       withTrial(
         stick.image,
         { accelerator: 'tcg', ssh: true, keep, ...options },
-        stick.run,
+        stick.place,
         async (trial) => {
           const done = await waitFor(trial, 600, isEvent('done'))
           if (!t.ok(done, 'done', { serial: (await serialText(trial)).slice(-2000) })) return

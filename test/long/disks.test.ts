@@ -7,9 +7,9 @@ import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, SECTOR } from '../../src/base/units.js'
-import type { PcDisk } from '../../src/lab/machine.js'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
 import { inspectImage } from '../../src/media/inspect.js'
+import type { PcDisk } from '../../src/pc/virtual-pc.js'
 import {
   copyImage,
   isEvent,
@@ -19,8 +19,8 @@ import {
   serialText,
   waitFor,
   waitForWords,
-} from '../boot/demo.js'
-import { needTools, skipAloud } from '../tools.js'
+} from '../support/demo.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 interface Identity {
   machineId: string
@@ -33,7 +33,7 @@ const demo = await openStick(t, 'profiles/minimal.yaml')
 /** Starts a stick, waits until it is done, and asks it. The plug is not pulled: it switches itself off. */
 async function visit(options: TrialOptions, ask: (trial: Trial) => Promise<string>): Promise<string> {
   if (!demo) throw new Error('BUG: there is no image')
-  return withTrial(demo.image, { accelerator: 'tcg', ssh: true, ...options }, demo.run, async (trial) => {
+  return withTrial(demo.image, { accelerator: 'tcg', ssh: true, ...options }, demo.place, async (trial) => {
     if (!(await waitFor(trial, 300, isEvent('done')))) throw new Error((await serialText(trial)).slice(-2000))
     const answer = await ask(trial)
     if ((await trial.shutDown(SHUTDOWN)) !== 'off') throw new Error('it did not switch itself off')
@@ -172,7 +172,7 @@ if (
     await copyImage(demo.image, copy)
     const digest = await digestOf(copy)
     const options: TrialOptions = { accelerator: 'tcg', disks: [disk(copy, 'raw', 'usb', false)] }
-    await withTrial(demo.image, options, demo.run, async (trial) => {
+    await withTrial(demo.image, options, demo.place, async (trial) => {
       const problem = await waitFor(trial, 300, isEvent('problem'))
       t.match(problem, { code: 'two-sticks', message: /remove one/ })
       t.ok(await waitForWords(trial, 60, /remove one, and start again/), 'it is said on the console')
@@ -194,7 +194,7 @@ if (
       args: ['-f', 'qcow2', '-c', `write -z ${start} 160M`, broken],
     })
     await copyImage(broken, before)
-    await withTrial(demo.image, { accelerator: 'tcg', keep: broken }, demo.run, async (trial) => {
+    await withTrial(demo.image, { accelerator: 'tcg', keep: broken }, demo.place, async (trial) => {
       const problem = await waitFor(trial, 300, isEvent('problem'))
       t.match(problem, { code: 'data', message: /does not mount; nothing on it was changed/ })
       t.ok(await waitFor(trial, 300, isEvent('done')), 'the host is up all the same')

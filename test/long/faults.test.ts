@@ -12,17 +12,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
+import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, GiB, KiB, MiB } from '../../src/base/units.js'
-import { fetchDebs } from '../../src/build/fetch.js'
-import { prepare } from '../../src/build/prepare.js'
-import type { Stages } from '../../src/build/stages.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { verifyStore } from '../../src/build/verify.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import { needTools, seeded, seedOfRun, skipAloud } from '../tools.js'
-import { type BuildProcess, forget, PROGRAM, startBuild } from './builder.js'
+import { fetchDebs } from '../../src/lock/fetch.js'
+import { planBuild } from '../../src/pipeline/plan-build.js'
+import type { Stages } from '../../src/pipeline/stages.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { verifyStore } from '../../src/store/verify.js'
+import { type BuildProcess, forget, PROGRAM, startBuild } from '../support/builders/builder.js'
+import { needTools, seeded, seedOfRun, skipAloud } from '../support/tools.js'
 
 /** Each stage of the smallest profile, and the least that it writes where its tree lies in memory: it is left less. */
 const WRITTEN: Record<string, Bytes> = {
@@ -74,7 +74,7 @@ async function prepared(): Promise<{ store: Store; stages: Stages }> {
   })
   mkdirSync(out)
   const shared = { store: await Store.open(storeFolder()), progress: silent }
-  const first = await prepare({ profile }, shared)
+  const first = await planBuild({ profile }, shared)
   cpSync(first.lockFile, lock)
   await fetchDebs(first, ['tools.pack', 'host'], shared)
   const store = await Store.open(join(folder, 'store'))

@@ -6,13 +6,13 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { type Trial, type TrialOptions, withTrial } from '../../src/lab/trial.js'
-import type { Firmware } from '../../src/plan/types.js'
-import { type Demo, isEvent, openStick, serialText, waitFor, waitForWords } from '../boot/demo.js'
+import type { Firmware } from '../../src/stick/definition.js'
 import { type Answers, askAll, askImage, keyOf } from '../fields/booted.js'
 import { fits, type Row, STICKS, type StickName } from '../fields/row.js'
 import { ROWS } from '../fields/rows.js'
 import { ENVIRONMENT, isBuilt, layFiles, profileOf, stickOf } from '../fields/sticks.js'
-import { needTools } from '../tools.js'
+import { type Demo, isEvent, openStick, serialText, waitFor, waitForWords } from '../support/demo.js'
+import { needTools } from '../support/tools.js'
 
 /** The firmware of the PC that each stick starts on: one that its own `stick.firmware` names. */
 const STARTS_ON: Record<StickName, Firmware> = {
@@ -39,7 +39,7 @@ async function open(t: Test, folder: string, name: StickName): Promise<Demo | un
 }
 
 /** Asks a stick its own rows, and the usual one all. */
-async function ask({ image, run }: Demo, name: StickName): Promise<Answers> {
+async function ask({ image, place: run }: Demo, name: StickName): Promise<Answers> {
   const rows = rowsFor(name)
   const options: TrialOptions = {
     accelerator: 'tcg',
@@ -64,7 +64,7 @@ let boots = 0
 function started<T>(
   image: string,
   options: TrialOptions,
-  run: Demo['run'],
+  run: Demo['place'],
   use: (trial: Trial) => Promise<T>,
 ): Promise<T> {
   boots++
@@ -130,7 +130,7 @@ if (needTools(t, 'qemu-img', 'mkfs.vfat', 'mcopy')) {
     if (!stick) continue
     await t.test(`the stick ${name} does not start under ${firmware}`, (t) => {
       boots++
-      return withTrial(stick.image, { accelerator: 'tcg', firmware }, stick.run, async (trial) => {
+      return withTrial(stick.image, { accelerator: 'tcg', firmware }, stick.place, async (trial) => {
         const refused = await waitForWords(trial, 300, words)
         if (!t.ok(refused, 'the firmware says so'))
           failed.push(`stick.firmware: ${name} starts under ${firmware}`)

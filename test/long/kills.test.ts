@@ -8,13 +8,13 @@ import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
+import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
-import { prepare } from '../../src/build/prepare.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { verifyStore } from '../../src/build/verify.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
-import { forget, PROGRAM, processesWith, sleep, startBuild } from './builder.js'
+import { planBuild } from '../../src/pipeline/plan-build.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { verifyStore } from '../../src/store/verify.js'
+import { forget, PROGRAM, processesWith, sleep, startBuild } from '../support/builders/builder.js'
+import { needTools, seeded, seedOfRun } from '../support/tools.js'
 
 /** Each stage, and the longest moment in milliseconds after its start: most of what it takes on two cores. */
 const MOMENTS: [stage: string, longest: number][] = [
@@ -95,7 +95,7 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: npm run build`)
   mkdirSync(out, { recursive: true })
   const shared = { store: await Store.open(storeFolder()), progress: silent }
-  const { stages, lockFile } = await prepare({ profile }, shared)
+  const { stages, lockFile } = await planBuild({ profile }, shared)
   cpSync(lockFile, lock)
 
   const own = await Store.open(store)

@@ -3,8 +3,8 @@
  */
 import { join } from 'node:path'
 import t from 'tap'
-import { openStick } from '../boot/demo.js'
-import { checkPc, PCS, PROFILE, pcName } from './machines.js'
+import { openStick } from '../support/demo.js'
+import { checkPc, PCS, PROFILE, pcName } from '../support/machines.js'
 
 const demo = await openStick(t, PROFILE)
 

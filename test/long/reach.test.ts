@@ -10,10 +10,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, MiB } from '../../src/base/units.js'
+import type { GuestEvent, NetworkEvent } from '../../src/guest/report.js'
 import { type Trial, withTrial } from '../../src/lab/trial.js'
-import type { GuestEvent, NetworkEvent } from '../../src/plan/report.js'
-import { isEvent, openStick, serialText, waitFor } from '../boot/demo.js'
-import { needTools } from '../tools.js'
+import { isEvent, openStick, serialText, waitFor } from '../support/demo.js'
+import { needTools } from '../support/tools.js'
 
 /** The demo, with a key that logs in. */
 async function profileWithKey(folder: string): Promise<{ profile: string; key: string }> {
@@ -76,7 +76,7 @@ if (needTools(t, 'ssh', 'ssh-keygen', 'virsh')) {
   const test = (name: string, options: object, check: (t: Test, trial: Trial) => Promise<void>) =>
     t.test(name, (t) =>
       stick
-        ? withTrial(stick.image, { accelerator: 'tcg', ...options }, stick.run, async (trial) => {
+        ? withTrial(stick.image, { accelerator: 'tcg', ...options }, stick.place, async (trial) => {
             const done = await waitFor(trial, 900, isEvent('done'))
             if (!t.ok(done, 'done', { serial: (await serialText(trial)).slice(-2000) })) return
             t.match(done, { guests: { ready: 2 } })

@@ -7,13 +7,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
+import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
-import { prepare } from '../../src/build/prepare.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import type { Lock } from '../../src/plan/types.js'
-import { needTools, skipAloud } from '../tools.js'
-import { startBuild } from './builder.js'
+import type { Lock } from '../../src/lock/types.js'
+import { prepare } from '../../src/prepare/prepare.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { startBuild } from '../support/builders/builder.js'
 import {
   BUILDER_SYSTEMS,
   type Elsewhere,
@@ -29,7 +28,8 @@ import {
   packagesFrom,
   together,
   yearsSeen,
-} from './elsewhere.js'
+} from '../support/builders/elsewhere.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 t.setTimeout(3_600_000)
 

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import t from 'tap'
 import { runOnMachine } from '../../src/lab/evidence.js'
 import { writeEvidence } from '../../src/lab/evidence-files.js'
-import { loadMachines, MACHINES_FILE } from '../../src/lab/machines.js'
 import { type WalkOptions, walkImage } from '../../src/lab/walk.js'
-import { openStick } from '../boot/demo.js'
+import { loadMachines, MACHINES_FILE } from '../../src/pc/catalogue.js'
+import { openStick } from '../support/demo.js'
 
 const stick = await openStick(t, 'fixtures/sticks/traveller.yaml')
 
@@ -22,7 +22,12 @@ if (stick) {
   const started = Date.now()
   const onProof: WalkOptions['onProof'] = ({ name }, { passed, seconds }) =>
     console.error(`# ${name}: ${passed ? 'passed' : 'FAILED'}, done after ${seconds} s`)
-  const { runs } = await walkImage(stick.image, machines, { accelerator: 'tcg', report, onProof }, stick.run)
+  const { runs } = await walkImage(
+    stick.image,
+    machines,
+    { accelerator: 'tcg', report, onProof },
+    stick.place,
+  )
   const date = new Date().toISOString()
   await writeEvidence(report, { image: stick.image, date, runs: runs.map(runOnMachine) })
   t.equal(runs.length, machines.length)

@@ -6,7 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { withTrial } from '../../src/lab/trial.js'
-import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../boot/demo.js'
+import { isEvent, onStick, openStick, SHUTDOWN, serialText, waitFor } from '../support/demo.js'
 
 const PASSPHRASE = 'correct #horse battery'
 const HASH =
@@ -47,7 +47,7 @@ const stick = await openStick(t, profile)
 
 if (stick) {
   await t.test('a stick with secrets', (t) =>
-    withTrial(stick.image, { accelerator: 'tcg', ssh: true }, stick.run, async (trial) => {
+    withTrial(stick.image, { accelerator: 'tcg', ssh: true }, stick.place, async (trial) => {
       const done = await waitFor(trial, 300, isEvent('done'))
       if (!t.ok(done, 'done', { serial: (await serialText(trial)).slice(-2000) })) return
 

@@ -15,9 +15,9 @@ import { KeyvisorError } from '../../src/base/errors.js'
 import { systemTools, type ToolRunner } from '../../src/base/tool.js'
 import { type Difference, firstDifference } from '../../src/media/compare.js'
 import { diffImages } from '../../src/media/diff.js'
-import type { PayloadName } from '../../src/plan/layout.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
-import { assemble, type Contents, makePayloads, run, TOOLS } from './images.js'
+import type { PayloadName } from '../../src/stick/layout.js'
+import { assemble, type Contents, makePayloads, run, TOOLS } from '../support/images.js'
+import { needTools, seeded, seedOfRun } from '../support/tools.js'
 
 /** Bytes of the superblock (kernel: Documentation/filesystems/squashfs.rst, 2.1). */
 const SQUASHFS_SUPERBLOCK = 96

@@ -7,8 +7,8 @@ import { MiB } from '../../src/base/units.js'
 import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { inspectImage, MANIFEST_ON_ESP } from '../../src/media/inspect.js'
-import { needTools, seeded, seedOfRun, skipAloud } from '../tools.js'
-import { assemble, makePayloads, run, TOOLS, UUID } from './images.js'
+import { assemble, makePayloads, run, TOOLS, UUID } from '../support/images.js'
+import { needTools, seeded, seedOfRun, skipAloud } from '../support/tools.js'
 
 t.test('an image', async (t) => {
   if (!needTools(t, ...TOOLS)) return

@@ -10,16 +10,22 @@ import { Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t, { type Test } from 'tap'
 import { type Json, sha256 } from '../../src/base/digests.js'
+import { removeScratch } from '../../src/base/namespace.js'
+import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import type { ArtifactsRequest } from '../../src/build/artifacts/artifacts.js'
-import { outdatedArtifacts } from '../../src/build/artifacts/outdated.js'
-import { type BuildResult, buildImage } from '../../src/build/build.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { packageFile, removeScratch } from '../../src/debian/namespace.js'
-import { needTools } from '../tools.js'
-import { dpkgLines, OUT, packageLine } from './built.js'
+import { type BuildResult, buildImage } from '../../src/pipeline/build.js'
+import { outdatedArtifacts } from '../../src/publish/outdated.js'
+import {
+  type ArtifactsRequest,
+  type Published,
+  publishImage,
+  readyArtifacts,
+} from '../../src/publish/publish.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { dpkgLines, OUT, packageLine } from '../support/built.js'
+import { needTools } from '../support/tools.js'
 
 t.setTimeout(1_800_000)
 
@@ -31,16 +37,19 @@ const folder = (name: string) => join(OUT, `artifacts.${name}`)
 for (const name of ['minimal', 'demo', 'parts']) mkdirSync(folder(name), { recursive: true })
 t.teardown(() => rmSync(folder('parts'), { recursive: true, force: true }))
 
-async function published(name: string, artifacts: ArtifactsRequest): Promise<BuildResult> {
-  const store = await Store.open(storeFolder())
+type Result = BuildResult & Pick<Published, 'artifacts'>
+
+async function published(name: string, request: ArtifactsRequest, progress = silent): Promise<Result> {
+  const place = { store: await Store.open(storeFolder()), progress }
   const profile = packageFile(join('profiles', `${name}.yaml`))
-  return buildImage({ profile, out: folder(name), artifacts }, { store, progress: silent })
+  const ready = await readyArtifacts(request)
+  const built = await buildImage({ profile, out: folder(name) }, place)
+  return { ...built, ...(await publishImage(built, ready, folder(name), place)) }
 }
 
-const read = (result: BuildResult, name: string) =>
-  readFileSync(join(folder(result.manifest.name), name), 'utf8')
+const read = (result: Result, name: string) => readFileSync(join(folder(result.manifest.name), name), 'utf8')
 
-function sums(result: BuildResult): void {
+function sums(result: Result): void {
   t.test(`checksums of ${result.manifest.name}`, async (t) => {
     if (!needTools(t, 'sha256sum')) return
     await t.resolves(run('sha256sum', ['--strict', '-c', 'SHA256SUMS'], folder(result.manifest.name)))
@@ -55,7 +64,7 @@ function sums(result: BuildResult): void {
 }
 
 /** What was on the stick before must not shine through: the target is full of other bytes. */
-function blockMap({ image, manifest }: BuildResult): void {
+function blockMap({ image, manifest }: Result): void {
   t.test(`block map of ${manifest.name}`, async (t) => {
     if (!needTools(t, 'bmaptool', 'dd', 'tr', 'sh')) return
     const target = join(folder('parts'), `${manifest.name}.stick`)
@@ -83,7 +92,7 @@ function blockMap({ image, manifest }: BuildResult): void {
   })
 }
 
-function manifestSchema({ manifest, manifestFile }: BuildResult): void {
+function manifestSchema({ manifest, manifestFile }: Result): void {
   t.test(`the manifest of ${manifest.name} is as its schema says`, async (t) => {
     const schema = JSON.parse(readFileSync(packageFile('schemas/manifest.schema.json'), 'utf8'))
     const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired: false })
@@ -95,21 +104,18 @@ function manifestSchema({ manifest, manifestFile }: BuildResult): void {
   })
 }
 
-function compressed({ image, manifest }: BuildResult, form: string, tool: string): void {
+function compressed({ image, manifest }: Result, form: string, tool: string): void {
   t.test(`the image of ${manifest.name} as ${form}`, async (t) => {
     if (!needTools(t, tool)) return
     await t.resolves(run(tool, ['-t', `${image}.${form}`]))
     const { stdout } = await run('sh', ['-c', `${tool} -dc "$1" | sha256sum`, 'sh', `${image}.${form}`])
-    t.match(
-      read({ manifest } as BuildResult, 'SHA256SUMS'),
-      `${stdout.slice(0, 64)}  ${manifest.image.file}\n`,
-    )
+    t.match(read({ manifest } as Result, 'SHA256SUMS'), `${stdout.slice(0, 64)}  ${manifest.image.file}\n`)
     t.ok(statSync(`${image}.${form}`).size < statSync(image).blocks * 512)
   })
 }
 
 function bundle(
-  { image, artifacts, manifest }: BuildResult,
+  { image, artifacts, manifest }: Result,
   form: string,
   [tool = '', option = '']: string[],
 ): void {
@@ -124,7 +130,7 @@ function bundle(
   })
 }
 
-function signature({ manifest }: BuildResult, publicKey: string): void {
+function signature({ manifest }: Result, publicKey: string): void {
   t.test('the signature', async (t) => {
     const { stdout } = await run(
       'minisign',
@@ -149,7 +155,7 @@ function purlLine(purl: string): string {
   return `${decodeURIComponent(name)} ${decodeURIComponent(version)} ${arch}`
 }
 
-function bills(result: BuildResult): void {
+function bills(result: Result): void {
   const { packages } = result.manifest
   const roots = [packages.host, ...Object.values(packages.guests)].map((list) => list.map(packageLine).sort())
 
@@ -181,7 +187,7 @@ function bills(result: BuildResult): void {
 }
 
 /** dpkg's folder of the host's root, unpacked. */
-async function hostAdmin(t: Test, { image, manifest }: BuildResult): Promise<string> {
+async function hostAdmin(t: Test, { image, manifest }: Result): Promise<string> {
   const first = manifest.layout.partitions.find(({ name }) => name === 'root-a')?.first ?? 0
   const root = join(folder('parts'), 'root')
   t.teardown(() => removeScratch(root))
@@ -277,7 +283,7 @@ function spdxRules(
 }
 
 /** in-toto's and SLSA's rules for what must be there, and that nothing is left out of the lock. */
-function statement(result: BuildResult): void {
+function statement(result: Result): void {
   t.test('provenance', async (t) => {
     const { _type, subject, predicateType, predicate } = JSON.parse(read(result, 'demo.provenance.json'))
     t.equal(_type, 'https://in-toto.io/Statement/v1')
@@ -300,14 +306,12 @@ function statement(result: BuildResult): void {
   })
 }
 
-function again(first: BuildResult, request: ArtifactsRequest): void {
+function again(first: Result, request: ArtifactsRequest): void {
   t.test('nothing is made again, and what is has the same bytes', async (t) => {
     const stages: string[] = []
-    const store = await Store.open(storeFolder())
     const progress = (event: { kind: string; stage: string }) =>
       event.kind === 'start' && void stages.push(event.stage)
-    const profile = packageFile('profiles/demo.yaml')
-    const build = () => buildImage({ profile, out: folder('demo'), artifacts: request }, { store, progress })
+    const build = () => published('demo', request, progress)
     const kept = await build()
     t.strictSame(kept.artifacts as unknown as Json, first.artifacts as unknown as Json)
     t.strictSame(stages, [])
@@ -318,7 +322,7 @@ function again(first: BuildResult, request: ArtifactsRequest): void {
 }
 
 /** What a later build warns of has a list of its own. */
-function outdated(result: BuildResult): void {
+function outdated(result: Result): void {
   t.test(`artifacts of ${result.manifest.name} are outdated once its image is another one`, async (t) => {
     const { name } = result.manifest
     const told = await outdatedArtifacts(folder(name), name, [])

@@ -6,15 +6,15 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
-import { type BuildResult, buildImage } from '../../src/build/build.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { lockPath } from '../../src/build/take-lock.js'
-import { diffTools } from '../../src/build/tools.js'
-import { packageFile } from '../../src/debian/namespace.js'
+import { lockPath } from '../../src/lock/choose.js'
 import { diffImages } from '../../src/media/diff.js'
-import { needTools } from '../tools.js'
-import { built, OUT } from './built.js'
+import { type BuildResult, buildImage } from '../../src/pipeline/build.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { diffTools } from '../../src/tools/tools.js'
+import { built, OUT } from '../support/built.js'
+import { needTools } from '../support/tools.js'
 
 const folder = join(OUT, `diff-${process.pid}`)
 t.teardown(() => rmSync(folder, { recursive: true, force: true }))

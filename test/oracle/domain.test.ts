@@ -3,8 +3,8 @@
  */
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
-import { fixture } from '../plan/golden.js'
-import { needTools } from '../tools.js'
+import { fixture } from '../support/golden.js'
+import { needTools } from '../support/tools.js'
 
 for (const name of ['counter.kvm.xml', 'counter.tcg.xml', 'old.tcg.xml', 'locked.kvm.xml', 'bench.kvm.xml']) {
   t.test(`libvirt's schema takes ${name}`, async (t) => {

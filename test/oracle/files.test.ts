@@ -10,12 +10,12 @@ import { KeyvisorError } from '../../src/base/errors.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import { type BuildResult, buildImage } from '../../src/build/build.js'
-import { Store, storeFolder } from '../../src/build/store.js'
+import { type BuildResult, buildImage } from '../../src/pipeline/build.js'
 import type { DebianTree, Profile, RootFile } from '../../src/profile/profile.gen.js'
-import { needTools } from '../tools.js'
-import { OUT } from './built.js'
-import { guestRoot } from './guest-root.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { OUT } from '../support/built.js'
+import { guestRoot } from '../support/guest-root.js'
+import { needTools } from '../support/tools.js'
 
 t.setTimeout(1_800_000)
 

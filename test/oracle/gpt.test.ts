@@ -6,7 +6,7 @@ import { derivedUuid } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { BACKUP_SECTORS, encodeGpt, FIRST_USABLE, type GptPartition, readGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
-import { needTools, seeded, seedOfRun } from '../tools.js'
+import { needTools, seeded, seedOfRun } from '../support/tools.js'
 
 interface SfdiskJson {
   partitiontable: {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { appendHashTree } from '../../src/disk/hash-tree.js'
-import { needTools } from '../tools.js'
+import { needTools } from '../support/tools.js'
 
 const BLOCK = 4096
 

@@ -4,9 +4,9 @@
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import { LEAST_ESP_WITH_MICROCODE, LEAST_ROOT_SLOT } from '../../src/plan/limits.js'
-import { needTool } from '../tools.js'
-import { built } from './built.js'
+import { LEAST_ESP_WITH_MICROCODE, LEAST_ROOT_SLOT } from '../../src/stick/limits.js'
+import { built } from '../support/built.js'
+import { needTool } from '../support/tools.js'
 
 t.test('a root slot', async (t) => {
   const { manifest } = await built('minimal')

@@ -5,17 +5,17 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
+import { removeScratch } from '../../src/base/namespace.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import type { BuildResult } from '../../src/build/build.js'
-import { HOST_EXCLUDES } from '../../src/build/stages.js'
-import { removeScratch } from '../../src/debian/namespace.js'
+import type { BuildResult } from '../../src/pipeline/build.js'
+import { HOST_EXCLUDES } from '../../src/pipeline/stages.js'
 import { FIRMWARE } from '../../src/plan/firmware.js'
 import { hostPackages } from '../../src/plan/packages.js'
 import type { HardwareFirmware } from '../../src/profile/profile.gen.js'
-import { needTools } from '../tools.js'
-import { built, OUT } from './built.js'
-import { guestRoot } from './guest-root.js'
+import { built, OUT } from '../support/built.js'
+import { guestRoot } from '../support/guest-root.js'
+import { needTools } from '../support/tools.js'
 
 t.setTimeout(1_800_000)
 

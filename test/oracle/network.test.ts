@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
-import { nftRules } from '../../src/plan/firewall.js'
+import type { LibraryGuest } from '../../src/guest/definition.js'
+import { nftRules } from '../../src/guest/firewall.js'
+import { type Placed, placeNetwork } from '../../src/guest/network.js'
 import { NETWORK } from '../../src/plan/identity.js'
-import { type Placed, placeNetwork } from '../../src/plan/network.js'
-import type { LibraryGuest } from '../../src/plan/types.js'
-import { counter } from '../plan/guests.js'
-import { needTools } from '../tools.js'
+import { counter } from '../support/guests.js'
+import { needTools } from '../support/tools.js'
 
 const SCRIPT = fileURLToPath(new URL('network.sh', import.meta.url))
 

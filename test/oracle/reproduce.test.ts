@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
-import { storeFolder } from '../../src/build/store.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import type { Lock } from '../../src/plan/types.js'
-import { startBuild } from '../long/builder.js'
+import { packageFile } from '../../src/base/package.js'
+import type { Lock } from '../../src/lock/types.js'
+import { storeFolder } from '../../src/store/store.js'
+import { startBuild } from '../support/builders/builder.js'
 import {
   memoryFolder,
   NO_NETWORK,
@@ -24,9 +24,9 @@ import {
   packagesFrom,
   together,
   yearsSeen,
-} from '../long/elsewhere.js'
-import { needTools, skipAloud } from '../tools.js'
-import { built } from './built.js'
+} from '../support/builders/elsewhere.js'
+import { built } from '../support/built.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 t.setTimeout(900_000)
 

@@ -5,15 +5,15 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { removeScratch } from '../../src/base/namespace.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import { buildImage } from '../../src/build/build.js'
-import { planReport } from '../../src/build/preview.js'
-import { Store, storeFolder } from '../../src/build/store.js'
 import { planText } from '../../src/cli/plan-text.js'
-import { removeScratch } from '../../src/debian/namespace.js'
-import { needTools } from '../tools.js'
-import { OUT } from './built.js'
+import { buildImage } from '../../src/pipeline/build.js'
+import { planReport } from '../../src/pipeline/preview.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { OUT } from '../support/built.js'
+import { needTools } from '../support/tools.js'
 
 t.setTimeout(600_000)
 

@@ -6,13 +6,14 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync, writeFile
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { removeScratch } from '../../src/base/namespace.js'
+import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import { buildImage } from '../../src/build/build.js'
-import { Store, storeFolder } from '../../src/build/store.js'
-import { packageFile, removeScratch } from '../../src/debian/namespace.js'
-import { needTools } from '../tools.js'
-import { OUT } from './built.js'
+import { buildImage } from '../../src/pipeline/build.js'
+import { Store, storeFolder } from '../../src/store/store.js'
+import { OUT } from '../support/built.js'
+import { needTools } from '../support/tools.js'
 
 t.setTimeout(1_800_000)
 

@@ -4,9 +4,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
-import { packageFile } from '../../src/debian/namespace.js'
-import { needTools } from '../tools.js'
+import { needTools } from '../support/tools.js'
 
 const FOLDER = packageFile('fixtures/sticks/traveller')
 /** Where a BIOS loads a boot sector to. */

@@ -1,10 +1,11 @@
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
+import type { Lock } from '../../src/lock/types.js'
 import { packageRequests } from '../../src/plan/packages.js'
 import { libraryIndex, makePlan, type ProfileFiles } from '../../src/plan/plan.js'
-import type { GuestPlan, Lock } from '../../src/plan/types.js'
+import type { GuestPlan } from '../../src/plan/types.js'
 import type { Guest, Profile } from '../../src/profile/profile.gen.js'
-import { goldenJson } from './golden.js'
+import { goldenJson } from '../support/golden.js'
 
 const IMAGE = 'ef'.repeat(32)
 const lock: Lock = {

@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020, type ErrorObject } from 'ajv/dist/2020.js'
 import t from 'tap'
+import { CODES } from '../../src/base/codes.js'
 import type { Problem } from '../../src/base/errors.js'
 import { parseBytes } from '../../src/base/units.js'
-import { CODES } from '../../src/profile/codes.js'
-import { SCHEMA_FILE } from '../../src/profile/schema.js'
-import { readSource } from '../../src/profile/source.js'
 import { validateProfile } from '../../src/profile/validate.js'
+import { SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { readSource } from '../../src/yaml/source.js'
 
 const folder = fileURLToPath(new URL('../../fixtures/profiles/broken/', import.meta.url))
 const names = readdirSync(folder)

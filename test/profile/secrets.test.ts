@@ -1,9 +1,10 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { formatProblem } from '../../src/profile/problems.js'
-import { readSecret, secretSources } from '../../src/profile/secrets.js'
+import { readSecret } from '../../src/base/secret.js'
+import { secretSources } from '../../src/profile/secrets.js'
 import { validateProfile } from '../../src/profile/validate.js'
+import { formatProblem } from '../../src/yaml/problems.js'
 
 t.test('a secret comes from the profile, a file or the environment', async (t) => {
   const folder = t.testdir({

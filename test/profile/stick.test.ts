@@ -3,13 +3,13 @@
  */
 import t from 'tap'
 import { MiB } from '../../src/base/units.js'
-import { layoutStick } from '../../src/plan/layout.js'
+import { hostReserve, sizeGuests } from '../../src/guest/sizing.js'
+import type { Lock } from '../../src/lock/types.js'
 import { makePlan } from '../../src/plan/plan.js'
-import { hostReserve, sizeGuests } from '../../src/plan/sizing.js'
-import type { Lock } from '../../src/plan/types.js'
 import type { Guest, Profile, Stick } from '../../src/profile/profile.gen.js'
 import { checkRules } from '../../src/profile/rules.js'
-import { seeded, seedOfRun } from '../tools.js'
+import { layoutStick } from '../../src/stick/layout.js'
+import { seeded, seedOfRun } from '../support/tools.js'
 
 const random = seeded(seedOfRun())
 const pick = <T>(...values: T[]): T => values[random(values.length)] as T

@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { CODES } from '../../src/base/codes.js'
 import { EXIT, KeyvisorError } from '../../src/base/errors.js'
-import { CODES } from '../../src/profile/codes.js'
 import { loadProfile } from '../../src/profile/load.js'
 import { starterProfile } from '../../src/profile/starter.js'
 import { validateProfile } from '../../src/profile/validate.js'
-import { needTool } from '../tools.js'
+import { needTool } from '../support/tools.js'
 
 const fixture = (name: string) =>
   fileURLToPath(new URL(`../../fixtures/profiles/broken/${name}`, import.meta.url))

@@ -15,6 +15,9 @@ import {
   EXIT,
   formatProblem,
   KeyvisorError,
+  type Published,
+  publishImage,
+  readyArtifacts,
   Store,
   storeFolder,
 } from '../../index.js'
@@ -132,29 +135,34 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
   const { json, offline = false, check, out, lock, update, locked, explain } = options
   const artifacts = artifactsRequest(options)
   const request = {
-    ...{ profile, out },
+    profile,
+    out,
     ...(lock === undefined ? {} : { lock }),
     ...(update ? { update } : {}),
     ...(locked ? { locked } : {}),
     ...(explain ? { explain } : {}),
-    ...(artifacts ? { artifacts } : {}),
   }
   const store = await Store.open(storeFolder())
-  const run = { store, progress: terminal.progress(json === true), signal: terminal.signal, offline }
-  const result = await buildImage(request, run)
+  const place = { store, progress: terminal.progress(json === true), signal: terminal.signal, offline }
+  const ready = artifacts && (await readyArtifacts(artifacts))
+  const result = await buildImage(request, place)
+  const published = await publishImage(result, ready, out, place)
   const differences = async (first: BuildResult, second: BuildResult) =>
     differencePlaces(await compare(first.image, second.image, store, terminal))
-  const checked = check ? await checkBuild(request, result, run, differences) : null
+  const checked = check ? await checkBuild(request, result, place, differences) : null
   const { size, blocks } = await stat(result.image)
   const sizes = { size, allocated: blocks * 512 } // stat(2): blocks of 512 bytes, whatever the file system's own
   if (json) {
-    terminal.out(JSON.stringify(resultLine(result, sizes, checked)))
+    terminal.out(JSON.stringify(resultLine(result, published, sizes, checked)))
     return
   }
-  for (const warning of result.warnings) terminal.error(safe(formatProblem(warning)))
+  for (const warning of [...result.warnings, ...published.warnings])
+    terminal.error(safe(formatProblem(warning)))
   if (result.explanations) terminal.out(safe(explainText(result.explanations)))
   const shown = nearPath(result.image)
-  terminal.out(safe(buildText({ ...result, ...sizes, checked, shown, program: terminal.program })))
+  terminal.out(
+    safe(buildText({ ...result, ...published, ...sizes, checked, shown, program: terminal.program })),
+  )
 }
 
 /** As seen from the current folder, where there still is one. */
@@ -167,16 +175,25 @@ function nearPath(path: string): string {
 }
 
 /** The last line of `--json`: without the manifest, which has a file of its own. */
-function resultLine(result: BuildResult, sizes: { size: number; allocated: number }, checked: string | null) {
-  const { image, manifestFile, lockFile, lockMade, unchanged, warnings, manifest, artifacts, explanations } =
-    result
+function resultLine(
+  result: BuildResult,
+  { artifacts, warnings }: Published,
+  { size, allocated }: { size: number; allocated: number },
+  checked: string | null,
+) {
   return {
     kind: 'result',
-    ...{ image, manifestFile, lockFile, lockMade, unchanged, warnings },
-    ...sizes,
-    smallestStick: manifest.image.smallestStick,
+    image: result.image,
+    manifestFile: result.manifestFile,
+    lockFile: result.lockFile,
+    lockMade: result.lockMade,
+    unchanged: result.unchanged,
+    warnings: [...result.warnings, ...warnings],
+    size,
+    allocated,
+    smallestStick: result.manifest.image.smallestStick,
     checked,
-    ...(explanations ? { explanations } : {}),
+    ...(result.explanations ? { explanations: result.explanations } : {}),
     artifacts,
   }
 }

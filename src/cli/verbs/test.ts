@@ -17,9 +17,9 @@ import {
   type ReportEvent,
   type Run,
   runOnMachine,
-  type StageRun,
   Store,
   storeFolder,
+  type Workplace,
   walkImage,
   writeEvidence,
 } from '../../index.js'
@@ -98,7 +98,7 @@ function checkOptions(command: Command, { walk, machines, each, jobs }: Options)
     throw usage(`--${given[0]} does not go with --walk: each PC has its own`, 'write a file for --machines')
 }
 
-async function openRun(json: boolean, terminal: Terminal): Promise<StageRun> {
+async function openPlace(json: boolean, terminal: Terminal): Promise<Workplace> {
   const store = await Store.open(storeFolder())
   return { store, progress: terminal.progress(json), signal: terminal.signal }
 }
@@ -112,7 +112,7 @@ function showEvent(event: ReportEvent, json: boolean, terminal: Terminal, machin
 
 async function test(image: string, options: Options, terminal: Terminal): Promise<void> {
   const { json = false } = options
-  const run = await openRun(json, terminal)
+  const run = await openPlace(json, terminal)
   const onEvent = (event: ReportEvent) => showEvent(event, json, terminal)
   const proof = await proveImage(image, { ...options, onEvent }, run)
   if (proof.report) {
@@ -137,7 +137,7 @@ async function walk(image: string, options: Options, terminal: Terminal): Promis
   }
   const given = { ...(report && { report }), ...(stickSize && { stickSize }) }
   const request = { onEvent, onMachine, onProof, each, jobs, ...given }
-  const walked = await walkImage(image, machines, request, await openRun(json, terminal))
+  const walked = await walkImage(image, machines, request, await openPlace(json, terminal))
   if (report) await writeEvidence(report, evidence(image, walked.runs.map(runOnMachine)))
   terminal.out(json ? JSON.stringify({ kind: 'result', ...walked }) : safe(walkText(walked)))
   if (!walked.passed) terminal.exit(EXIT.failed)

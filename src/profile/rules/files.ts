@@ -3,9 +3,9 @@
  *
  * Left out: what depends on the packages, such as a target that is a folder there: `debian/lay.sh` refuses that.
  */
-import { type Finding, formatPath, type ProfilePath } from '../problems.js'
+import { type Finding, formatPath, type ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Profile, type RootFile } from '../profile.gen.js'
-import { debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './sound.js'
+import { debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 type PlacedFile = Placed<Sound<RootFile>>
 type Reason = [where: RegExp, why: string, hint?: string]

@@ -2,10 +2,10 @@
  * Rules about one guest at a time, and its ties to the host.
  */
 import { formatBytes } from '../../base/units.js'
+import type { Finding } from '../../yaml/problems.js'
+import { meantHint } from '../../yaml/wording.js'
 import { isMachine, machinesMeant } from '../names.js'
-import type { Finding } from '../problems.js'
 import { DEFAULTS, type Guest } from '../profile.gen.js'
-import { meantHint } from '../wording.js'
 import {
   bytesOf,
   debianOf,
@@ -16,7 +16,7 @@ import {
   type Rule,
   rangeOf,
   type Sound,
-} from './sound.js'
+} from './valid-parts.js'
 
 /** Of the stick's own SSH server. */
 const SSH_PORT = 22

@@ -2,6 +2,8 @@
  * Rules about the host: who can log in, where it is, how it reaches the network.
  */
 
+import type { Finding } from '../../yaml/problems.js'
+import { meantHint } from '../../yaml/wording.js'
 import {
   GROUPS,
   isLayout,
@@ -15,11 +17,9 @@ import {
   variantsOf,
   zonesMeant,
 } from '../names.js'
-import type { Finding } from '../problems.js'
 import { DEFAULTS, type HardwareFirmware } from '../profile.gen.js'
 import { keyFinding } from '../ssh.js'
-import { meantHint } from '../wording.js'
-import { entries, type Rule } from './sound.js'
+import { entries, type Rule } from './valid-parts.js'
 
 const ADMIN = ['host', 'admin'] as const
 const WIFI = ['host', 'network', 'wifi'] as const

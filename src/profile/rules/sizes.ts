@@ -2,12 +2,12 @@
  * Rules about what a size must be a whole multiple of.
  *
  * Left out: the least and the most of a size (`stick.ts`), and memory, which is rounded on the PC of the day
- * (`plan/sizing.ts`).
+ * (`guest/sizing.ts`).
  */
 import { alignUp, type Bytes, formatSize, MiB, SECTOR } from '../../base/units.js'
-import type { Finding } from '../problems.js'
+import type { Finding } from '../../yaml/problems.js'
 import type { Guest } from '../profile.gen.js'
-import { bytesOf, debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './sound.js'
+import { bytesOf, debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 interface Unit {
   bytes: Bytes

@@ -2,6 +2,7 @@
  * Rules about what must fit: on the smallest stick, in the memory of the smallest PC, and on the guests' network.
  */
 import { type Bytes, formatBytes } from '../../base/units.js'
+import { hostReserve, sizeGuests, startOrder, type Wanting } from '../../guest/sizing.js'
 import {
   LEAST_ESP,
   LEAST_ESP_WITH_MICROCODE,
@@ -9,9 +10,8 @@ import {
   LEAST_ROOT_SLOT,
   MOST_CARDS,
   smallestStick,
-} from '../../plan/limits.js'
-import { hostReserve, sizeGuests, startOrder, type Wanting } from '../../plan/sizing.js'
-import type { Finding, ProfilePath } from '../problems.js'
+} from '../../stick/limits.js'
+import type { Finding, ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Guest, type Profile } from '../profile.gen.js'
 import {
   bytesOf,
@@ -22,7 +22,7 @@ import {
   type Placed,
   type Rule,
   type Sound,
-} from './sound.js'
+} from './valid-parts.js'
 
 type StickSize = keyof typeof DEFAULTS.stick & ('minimumSize' | 'minimumMemory' | 'esp' | 'rootSlot')
 

@@ -1,10 +1,10 @@
 /**
  * Rules: names, numbers and places that only one can have. The later of two is reported.
  */
-import type { Code } from '../codes.js'
-import { type Finding, formatPath } from '../problems.js'
+import type { Code } from '../../base/codes.js'
+import { type Finding, formatPath } from '../../yaml/problems.js'
 import type { Guest } from '../profile.gen.js'
-import { entries, guestsOf, type Placed, type Rule, type Sound } from './sound.js'
+import { entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 function* duplicates(
   code: Code,

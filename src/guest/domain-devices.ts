@@ -1,0 +1,203 @@
+/**
+ * The devices of a guest's domain, and where on the machine each one sits.
+ *
+ * Free of `node:` imports: the stick runs this file under qjs.
+ * Left out: all of a domain that is no device (`domain.ts`).
+ *
+ * Spec: libvirt's domain XML format (libvirt.org/formatdomain.html), section "Devices".
+ *
+ * The PCI address of every device is fixed, since a guest's system may remember it. Devices are plugged into bus 0
+ * directly, so that one table serves q35 and i440fx.
+ */
+
+import { text } from '../base/xml.js'
+import type { GuestDefinition, GuestNic, UsbDevice } from './definition.js'
+
+/** Where the files of a guest are on the stick. */
+export interface DomainPaths {
+  /** Folder of the overlay and the empty disks, on the data partition. */
+  folder: string
+  disk: string
+  disks: string[]
+  /** UEFI variables. libvirt makes the file from its template, and its AppArmor profile, when the guest starts. */
+  nvram: string
+  /** What the guest writes to its first serial port. virtlogd writes it, begins anew at each start, caps its size. */
+  console: string
+  /** Folders that it shares with the stick. */
+  shares: string[]
+}
+
+/**
+ * PCI slots of bus 0. 0x00 is the host bridge, 0x01 the PIIX3 of i440fx, 0x1f the ICH9 of q35. NICs and disks have
+ * a slot each from their first on: {@link MOST_NICS} and {@link MOST_DISKS} follow from that. Shared folders are the
+ * functions of one slot.
+ */
+const SLOT = {
+  video: 2,
+  ports: 3,
+  usb: 4,
+  serial: 5,
+  rng: 6,
+  balloon: 7,
+  tablet: 8,
+  nic: 9,
+  disk: 0x11,
+  shares: 0x1e,
+}
+const PIIX3 = 1
+const ICH9 = 0x1f
+
+export const MOST_NICS = SLOT.disk - SLOT.nic
+/** The disk with the base among them. */
+export const MOST_DISKS = SLOT.shares - SLOT.disk
+/** A PCI device has no more functions. */
+export const MOST_SHARES = 8
+
+/** A port each, of those that an xHCI controller of libvirt's can have; the others stay free for what a user plugs in. */
+const USB_PORTS = 15
+
+/** The devices as elements of XML, indented by four. */
+export function devices(guest: GuestDefinition, paths: DomainPaths): string[] {
+  return [
+    `    <emulator>/usr/bin/qemu-system-x86_64</emulator>`,
+    disk(paths.disk, guest.disk.serial, 0, guest),
+    ...guest.disks.map(({ serial }, index) => disk(paths.disks[index] ?? '', serial, index + 1, guest)),
+    ...controllers(guest),
+    ...guest.nics.map(nic),
+    ...paths.shares.map((folder, index) => share(folder, index, guest)),
+    consoleDevices(paths),
+    personDevices(),
+    ...guest.usb.map(usbDevice),
+    ...(guest.firmware === 'uefi-secure' ? [TPM] : []),
+    `    <memballoon model='virtio' freePageReporting='on'>
+      ${pci(SLOT.balloon)}
+    </memballoon>
+    <rng model='virtio'>
+      <backend model='random'>/dev/urandom</backend>
+      ${pci(SLOT.rng)}
+    </rng>`,
+  ]
+}
+
+/**
+ * cache=none: what a guest has flushed is on the stick, and its pages are not kept twice. io=threads, since a
+ * stick is slow enough for native AIO to block. A transient disk forgets at each start what was written to it.
+ */
+function disk(path: string, serial: string, index: number, guest: GuestDefinition): string {
+  const extra = [
+    ...(index === 0 ? [`<boot order='1'/>`] : []),
+    ...(guest.changes === 'discard' ? ['<transient/>'] : []),
+    `<serial>${text(serial)}</serial>`,
+    pci(SLOT.disk + index),
+  ]
+  return `    <disk type='file' device='disk'>
+      <driver name='qemu' type='qcow2' cache='none' io='threads' discard='unmap'/>
+      <source file='${text(path)}'/>
+      <target dev='vd${String.fromCharCode(97 + index)}' bus='virtio'/>
+      ${extra.join('\n      ')}
+    </disk>`
+}
+
+/** The two empty ports of q35 take what a user plugs in while the guest runs. */
+function controllers(guest: GuestDefinition): string[] {
+  const common = [
+    controller('usb', 0, 'qemu-xhci', pci(SLOT.usb), guest.usb.length > 0 ? ` ports='${USB_PORTS}'` : ''),
+    controller('virtio-serial', 0, '', pci(SLOT.serial)),
+  ]
+  if (!isQ35(guest)) {
+    return [...common, controller('pci', 0, 'pci-root', ''), controller('ide', 0, '', pci(PIIX3, 1))]
+  }
+  return [
+    ...common,
+    controller('pci', 0, 'pcie-root', ''),
+    controller(
+      'pci',
+      1,
+      'pcie-root-port',
+      `<target chassis='1' port='0x18'/>\n      ${pci(SLOT.ports, 0, true)}`,
+    ),
+    controller('pci', 2, 'pcie-root-port', `<target chassis='2' port='0x19'/>\n      ${pci(SLOT.ports, 1)}`),
+    controller('sata', 0, '', pci(ICH9, 2)),
+  ]
+}
+
+function isQ35(guest: GuestDefinition): boolean {
+  return guest.machine.includes('q35')
+}
+
+function controller(type: string, index: number, model: string, inside: string, attributes = ''): string {
+  const open = `    <controller type='${type}' index='${index}'${model && ` model='${model}'`}${attributes}`
+  return inside ? `${open}>\n      ${inside}\n    </controller>` : `${open}/>`
+}
+
+/** No option ROM: nobody is expected to serve a network start, and looking for one costs seconds. */
+function nic(card: GuestNic, index: number): string {
+  const [type, name] = card.address === null ? ['bridge', card.bridge] : ['network', card.network]
+  return `    <interface type='${type}'>
+      <mac address='${text(card.mac)}'/>
+      <source ${type}='${text(name)}'/>
+      <model type='virtio'/>
+      <rom enabled='no'/>
+      ${pci(SLOT.nic + index)}
+    </interface>`
+}
+
+/** libvirt starts a virtiofsd for each, which sees this folder alone. The guest's users are the folder's, by number. */
+function share(folder: string, index: number, guest: GuestDefinition): string {
+  return `    <filesystem type='mount' accessmode='passthrough'>
+      <driver type='virtiofs'/>
+      <source dir='${text(folder)}'/>
+      <target dir='${text(guest.shares[index]?.name ?? '')}'/>
+      ${pci(SLOT.shares, index, index === 0)}
+    </filesystem>`
+}
+
+/** One that is not plugged in when the guest starts is left out of this start. */
+function usbDevice({ vendor, product }: UsbDevice, index: number): string {
+  return `    <hostdev mode='subsystem' type='usb' managed='yes'>
+      <source startupPolicy='optional'>
+        <vendor id='0x${text(vendor)}'/>
+        <product id='0x${text(product)}'/>
+      </source>
+      <address type='usb' bus='0' port='${index + 1}'/>
+    </hostdev>`
+}
+
+/** The first serial port with its log, and the guest agent's channel. */
+function consoleDevices(paths: DomainPaths): string {
+  return `    <serial type='pty'>
+      <log file='${text(paths.console)}' append='off'/>
+      <target type='isa-serial' port='0'>
+        <model name='isa-serial'/>
+      </target>
+    </serial>
+    <channel type='unix'>
+      <target type='virtio' name='org.qemu.guest_agent.0'/>
+      <address type='virtio-serial' controller='0' bus='0' port='1'/>
+    </channel>`
+}
+
+/** A screen that only the host itself can reach. The virtio tablet costs nothing while nobody moves it. */
+function personDevices(): string {
+  return `    <input type='tablet' bus='virtio'>
+      ${pci(SLOT.tablet)}
+    </input>
+    <graphics type='vnc' autoport='yes' listen='127.0.0.1'/>
+    <video>
+      <model type='vga' vram='16384' heads='1' primary='yes'/>
+      ${pci(SLOT.video)}
+    </video>`
+}
+
+const TPM = `    <tpm model='tpm-crb'>
+      <backend type='emulator' version='2.0'/>
+    </tpm>`
+
+function pci(slot: number, fn = 0, multifunction = false): string {
+  const place = `domain='0x0000' bus='0x00' slot='0x${hex(slot)}' function='0x${fn}'`
+  return `<address type='pci' ${place}${multifunction ? ` multifunction='on'` : ''}/>`
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(2, '0')
+}

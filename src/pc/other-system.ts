@@ -1,0 +1,50 @@
+/**
+ * The disk of another system in a PC: a partition table and a file system that a boot of the stick must leave alone.
+ */
+import { open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { derivedUuid } from '../base/digests.js'
+import { MiB, SECTOR } from '../base/units.js'
+import { BACKUP_SECTORS, encodeGpt } from '../disk/gpt.js'
+import { encodeProtectiveMbr } from '../disk/mbr.js'
+import { PARTITION_TYPE } from '../disk/partition-type.js'
+import { writeAt } from '../disk/sparse.js'
+import type { Workplace } from '../store/workplace.js'
+import { openCheckTools } from '../tools/lab-tools.js'
+import type { PcDisk } from './virtual-pc.js'
+
+const SIZE = 64 * MiB
+const FIRST = MiB / SECTOR
+const SECTORS = SIZE / SECTOR
+
+/** Writes the disk to `path`. Throws what {@link openCheckTools} throws. */
+export async function makeOtherSystem(path: string, place: Workplace): Promise<PcDisk> {
+  const file = await open(path, 'w')
+  try {
+    const last = SECTORS - BACKUP_SECTORS - 1
+    const guid = derivedUuid('other system', 'partition')
+    const root = {
+      number: 1,
+      name: 'other',
+      type: PARTITION_TYPE.root,
+      guid,
+      first: FIRST,
+      last,
+      attributes: 0n,
+    }
+    const { primary, backup } = encodeGpt(derivedUuid('other system', 'disk'), SECTORS, [root])
+    await file.truncate(SIZE)
+    await writeAt(file, encodeProtectiveMbr(SECTORS, new Uint8Array(440)), 0)
+    await writeAt(file, primary, SECTOR)
+    await writeAt(file, backup, (SECTORS - BACKUP_SECTORS) * SECTOR)
+  } finally {
+    await file.close()
+  }
+  const tools = await openCheckTools(place)
+  await tools.run({
+    tool: 'mke2fs',
+    args: ['-q', '-F', '-t', 'ext4', '-L', 'other', '-E', `offset=${MiB}`, path, '60M'],
+    binds: [{ path: dirname(path), write: true }],
+  })
+  return { path, format: 'raw', bus: 'sata', before: true }
+}

@@ -1,0 +1,84 @@
+/**
+ * Checking a build: the same image once more, from nothing but the locked packages and the profile's own files, and
+ * both must have the same bytes.
+ */
+import { dirname, join } from 'node:path'
+import { type Sha256, sha256File } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import { makeFolder } from '../base/make-folder.js'
+import { removeScratch } from '../base/namespace.js'
+import type { ProgressEvent } from '../base/progress.js'
+import { type DebSource, lockedDebs } from '../lock/fetch.js'
+import { Store } from '../store/store.js'
+import type { Workplace } from '../store/workplace.js'
+import { type BuildRequest, type BuildResult, buildImage } from './build.js'
+import { planBuild } from './plan-build.js'
+
+/** In which parts two images differ, in words; both are still there. */
+export type Differences = (first: BuildResult, second: BuildResult) => Promise<string[]>
+
+/**
+ * Builds what `first` is a build of again, in an empty store that has only the locked packages, and compares. Answers
+ * with the digest of both images. Throws `not-reproducible`, and what buildImage throws.
+ */
+export async function checkBuild(
+  request: BuildRequest,
+  first: BuildResult,
+  place: Workplace,
+  differences: Differences,
+): Promise<Sha256> {
+  const folder = await place.store.scratch('check')
+  try {
+    const locked = { ...request, lock: first.lockFile, locked: true }
+    const store = await seededStore(await planBuild(locked, place), join(folder, 'store'), place)
+    const again = {
+      ...place,
+      store,
+      offline: true,
+      progress: (event: ProgressEvent) => place.progress(told(event)),
+    }
+    const second = await buildImage({ ...locked, out: join(folder, 'out') }, again)
+    return await compareBuilds(first, second, place, differences)
+  } finally {
+    await removeScratch(folder)
+  }
+}
+
+/** A store with the locked packages and nothing else, by links: scratch is on the store's own file system. */
+async function seededStore(source: DebSource, folder: string, place: Workplace): Promise<Store> {
+  await lockedDebs(source, Object.keys(source.lock.sets), place)
+  const store = await Store.open(folder)
+  for (const { sha256 } of Object.values(source.lock.packages)) {
+    await makeFolder(dirname(store.objectPath(sha256)))
+    await place.store.linkObject(sha256, store.objectPath(sha256))
+  }
+  return store
+}
+
+/** So that nobody takes the second build's stages for the first's. */
+function told(event: ProgressEvent): ProgressEvent {
+  return event.kind === 'start' ? { ...event, title: `again: ${event.title}` } : event
+}
+
+/** Answers with the digest of both images. Throws `not-reproducible`. */
+export async function compareBuilds(
+  first: BuildResult,
+  second: BuildResult,
+  run: Pick<Workplace, 'progress'>,
+  differences: Differences,
+): Promise<Sha256> {
+  const started = Date.now()
+  const stage = 'check'
+  run.progress({ kind: 'start', stage, title: 'compare both images' })
+  const [one, two] = [await sha256File(first.image), await sha256File(second.image)]
+  if (one.sha256 !== two.sha256) throw notReproducible(first, await differences(first, second))
+  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  return one.sha256
+}
+
+function notReproducible({ image }: BuildResult, parts: string[]): KeyvisorError {
+  const message = `a second build does not give the bytes of ${image}: ${parts.join(', ')}`
+  return new KeyvisorError('not-reproducible', message, {
+    hint: 'remove the image and build again; when it stays so, report it with both manifests',
+  })
+}

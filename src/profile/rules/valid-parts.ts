@@ -1,0 +1,85 @@
+/**
+ * Sound: the parts of a profile that the schema allows, and the few ways in which rules walk them.
+ */
+import { type Bytes, parseBytes, parsePercent } from '../../base/units.js'
+import type { Finding, ProfilePath } from '../../yaml/problems.js'
+import { DEFAULTS, type Guest, type MemoryRange, type Profile, type RootFile } from '../profile.gen.js'
+
+/**
+ * What is there is of the right type and form; anything may be missing. A key that is there and undefined had a value
+ * that the schema refuses.
+ */
+export type Sound<T> = T extends (infer Item)[]
+  ? (Sound<Item> | undefined)[]
+  : T extends object
+    ? { [Key in keyof T]?: Sound<T[Key]> | undefined }
+    : T
+
+/** What is wrong across the fields of a profile, in any order. */
+export type Rule = (profile: Sound<Profile>) => Iterable<Finding>
+
+/** A value and its place. */
+export interface Placed<T> {
+  value: T
+  path: ProfilePath
+}
+
+/** The entries of a list that the schema allows. */
+export function entries<T>(list: readonly (T | undefined)[] | undefined, path: ProfilePath): Placed<T>[] {
+  return (list ?? []).flatMap((value, index) =>
+    value === undefined ? [] : [{ value, path: [...path, index] }],
+  )
+}
+
+export function guestsOf(profile: Sound<Profile>): Placed<Sound<Guest>>[] {
+  return entries(profile.guests, ['guests'])
+}
+
+/** The tree of a guest that is built from packages; undefined for one from an image. */
+export function debianOf(guest: Sound<Guest>) {
+  return guest.source && 'debian' in guest.source ? guest.source.debian : undefined
+}
+
+/** Every list of files: the host's, and those of guests built from packages. */
+export function fileLists(profile: Sound<Profile>): Placed<Sound<RootFile>>[][] {
+  return [
+    entries(profile.host?.files, ['host', 'files']),
+    ...guestsOf(profile).map(({ value, path }) =>
+      entries(debianOf(value)?.files, [...path, 'source', 'debian', 'files']),
+    ),
+  ]
+}
+
+/** Bytes of a size that the schema allowed; 0 for one that is not there. */
+export function bytesOf(size: string | undefined): Bytes {
+  return size === undefined ? 0 : (parseBytes(size) ?? 0)
+}
+
+export interface Range {
+  min: number
+  max: number
+}
+
+/** The range of a field that is one number or a range; undefined where a part of it is refused. */
+export function rangeOf<T extends string | number>(
+  field: T | { min?: T | undefined; max?: T | undefined } | undefined,
+  measure: (value: T) => number,
+): Range | undefined {
+  if (field === undefined) return undefined
+  if (typeof field !== 'object') return { min: measure(field), max: measure(field) }
+  if (field.min === undefined || field.max === undefined) return undefined
+  return { min: measure(field.min), max: measure(field.max) }
+}
+
+/**
+ * The memory range of a guest; the default's where it says nothing. What a share comes to depends on the PC: as the most
+ * it has no end here, and alone it has the default's least.
+ */
+export function memoryOf(guest: Sound<Guest>): Range | undefined {
+  const usual = DEFAULTS.guest.memory as MemoryRange
+  const field = 'memory' in guest ? guest.memory : usual
+  const isShare = typeof field === 'string' && parsePercent(field) !== undefined
+  return rangeOf(isShare ? { min: usual.min, max: field } : field, (text) =>
+    parsePercent(text) === undefined ? bytesOf(text) : Number.POSITIVE_INFINITY,
+  )
+}

@@ -1,0 +1,146 @@
+/**
+ * What changed since an earlier build: sizes, guests, and packages of each root, as Markdown. Pure, but for reading the
+ * earlier manifest.
+ */
+
+import { type VersionChange, versionChange } from '../base/debian-versions.js'
+import { KeyvisorError } from '../base/errors.js'
+import { errorWords } from '../base/file-errors.js'
+import { lookUp } from '../base/lookup.js'
+import { formatBytes } from '../base/units.js'
+import { readUserText } from '../base/user-file.js'
+import type { Manifest, ManifestPackage } from '../stick/manifest.js'
+import { epochTime } from './components.js'
+
+/** What is compared of a manifest. Earlier versions of Keyvisor have written as much. */
+export type Compared = Pick<Manifest, 'name' | 'epoch' | 'packages'> & {
+  image: Pick<Manifest['image'], 'size' | 'smallestStick'>
+  root: Pick<Manifest['root'], 'size'>
+  library: Pick<Manifest['library'], 'size'>
+  guests: Pick<Manifest['guests'][0], 'name' | 'base'>[]
+}
+
+/** Reads a manifest that an earlier build wrote. Throws `manifest-unusable`. */
+export async function readEarlierManifest(path: string): Promise<Compared> {
+  const unusable = (why: string, cause?: unknown) =>
+    new KeyvisorError('manifest-unusable', `the earlier manifest ${path} ${why}`, {
+      hint: 'name a NAME.manifest.json that `keyvisor build` wrote',
+      cause,
+    })
+  const text = await readUserText(path).catch((cause) => {
+    throw unusable(`cannot be read: ${errorWords(cause)}`, cause)
+  })
+  try {
+    const manifest = JSON.parse(text) as Compared
+    if (isCompared(manifest)) return manifest
+  } catch {
+    // Not JSON, or without a part that it must have.
+  }
+  throw unusable('is not a manifest')
+}
+
+/** Names and versions go into Markdown as they are. */
+const PLAIN = /^[A-Za-z0-9+.~:_-]+$/
+
+function isCompared({ name, epoch, packages, image, root, library, guests }: Compared): boolean {
+  const sizes = [epoch, image.size, image.smallestStick, root.size, library.size]
+  const lists = [packages.host, ...Object.values(packages.guests)]
+  const words = [
+    ...[name, ...Object.keys(packages.guests)],
+    ...guests.flatMap((guest) => [guest.name, guest.base]),
+    ...lists.flat().flatMap((item) => [item.name, item.version, item.architecture]),
+  ]
+  return (
+    sizes.every((size) => Number.isSafeInteger(size) && size >= 0) && words.every((word) => PLAIN.test(word))
+  )
+}
+
+/** `NAME.changes.md`. */
+export function changesText(before: Compared, now: Compared): string {
+  const [old, young] = [new Set(before.guests.map(guestName)), new Set(now.guests.map(guestName))]
+  const both = now.guests.filter(({ name }) => old.has(name))
+  return [
+    `# Changes of ${now.name}`,
+    `Against an earlier build of ${before.name}.`,
+    sizesTable(before, now),
+    '## Guests',
+    guestsText(before, now, old, young),
+    '## Packages of the host',
+    packagesText(before.packages.host, now.packages.host),
+    ...both.flatMap(({ name }) => [
+      `## Packages of guest ${name}`,
+      packagesText(lookUp(before.packages.guests, name) ?? [], lookUp(now.packages.guests, name) ?? []),
+    ]),
+  ]
+    .join('\n\n')
+    .concat('\n')
+}
+
+const guestName = ({ name }: { name: string }) => name
+
+function sizesTable(before: Compared, now: Compared): string {
+  const size = (of: (manifest: Compared) => number) => [before, now].map((one) => formatBytes(of(one)))
+  return table(
+    ['', 'before', 'now'],
+    [
+      ['package indexes of', ...[before, now].map(({ epoch }) => epochTime(epoch).slice(0, 10))],
+      ['image', ...size(({ image }) => image.size)],
+      ['smallest stick', ...size(({ image }) => image.smallestStick)],
+      ['root', ...size(({ root }) => root.size)],
+      ['library', ...size(({ library }) => library.size)],
+    ],
+  )
+}
+
+function guestsText(before: Compared, now: Compared, old: Set<string>, young: Set<string>): string {
+  const bases = new Map(before.guests.map(({ name, base }) => [name, base]))
+  const rows = [
+    ...now.guests.flatMap(({ name, base }) => {
+      if (!old.has(name)) return [[name, 'new']]
+      return bases.get(name) === base
+        ? []
+        : [[name, 'another base image: what a stick has kept of it belongs to the old one']]
+    }),
+    ...before.guests.filter(({ name }) => !young.has(name)).map(({ name }) => [name, 'gone']),
+  ]
+  return rows.length > 0 ? table(['guest', 'change'], rows) : 'The same, from the same base images.'
+}
+
+export interface PackageDifference {
+  /** With its architecture where a root has several of it: `libc6:i386`. */
+  name: string
+  change: VersionChange
+  /** Versions; empty where there was, or is, none. */
+  before: string
+  now: string
+}
+
+/** What differs between two of dpkg's lists, by name. */
+export function packageDifferences(before: ManifestPackage[], now: ManifestPackage[]): PackageDifference[] {
+  const label = ({ name, architecture }: ManifestPackage) =>
+    architecture === 'amd64' || architecture === 'all' ? name : `${name}:${architecture}`
+  const versions = (list: ManifestPackage[]) => new Map(list.map((item) => [label(item), item.version]))
+  const [old, young] = [versions(before), versions(now)]
+  return [...new Set([...old.keys(), ...young.keys()])].sort().flatMap((name): PackageDifference[] => {
+    const [from, to] = [old.get(name), young.get(name)]
+    const change = versionChange(from, to)
+    return change ? [{ name, change, before: from ?? '', now: to ?? '' }] : []
+  })
+}
+
+function packagesText(before: ManifestPackage[], now: ManifestPackage[]): string {
+  const rows = packageDifferences(before, now).map(({ name, change, before, now }) => [
+    name,
+    change,
+    before,
+    now,
+  ])
+  return rows.length > 0
+    ? table(['package', 'change', 'before', 'now'], rows)
+    : 'The same, in the same versions.'
+}
+
+function table(head: string[], rows: string[][]): string {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
+}

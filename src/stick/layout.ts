@@ -1,0 +1,190 @@
+/**
+ * Layout: which sectors of the stick each payload gets, and the GUIDs. A pure function of (Plan, Payloads).
+ *
+ * Left out: writing anything, and the data partition, which first boot makes behind the library.
+ *
+ * Kernel command lines carry the root hash and the ESP carries the command lines, so the ESP is packed after root
+ * and library. GUIDs derive from all payloads and appear in none of them (GRUB finds its partitions by number on
+ * the disk that it was loaded from), so there is no circle.
+ */
+import { derivedUuid } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import { alignUp, type Bytes, formatBytes, type Lba, SECTOR } from '../base/units.js'
+import { BACKUP_SECTORS } from '../disk/gpt.js'
+import { PARTITION_TYPE } from '../disk/partition-type.js'
+import type { Payload, StickPlan } from './definition.js'
+
+export type PayloadName = 'biosBoot' | 'esp' | 'root' | 'library'
+
+export interface LayoutPartition {
+  /** From 1, as in the GPT. */
+  number: number
+  name: string
+  /** Partition type GUID, lower case. */
+  type: string
+  /** Unique partition GUID, lower case; empty in an estimate. */
+  guid: string
+  first: Lba
+  /** Inclusive, as the GPT has it. */
+  last: Lba
+  payload: PayloadName | null
+  /** What the payload fills. */
+  used: Bytes
+}
+
+export interface Layout {
+  /** Drawn before a build, from estimates: sizes and LBAs may still move, and there are no GUIDs. */
+  estimated: boolean
+  /** Empty in an estimate. */
+  diskGuid: string
+  /** Of the whole image, the backup GPT included. */
+  sectors: number
+  partitions: LayoutPartition[]
+  /** The partition that first boot makes, from `first` to the end of the stick; null where it is made already. */
+  data: { number: number; name: string; first: Lba; minimum: Bytes } | null
+  smallestStick: Bytes
+}
+
+/** What the layout needs to know of the payloads. */
+export type Payloads = Record<PayloadName, Pick<Payload, 'sha256' | 'size'>>
+
+/** Where the bios-boot partition begins: known from the Plan alone, since the core image must carry it. */
+export function biosBootFirst(stick: StickPlan): Lba {
+  return stick.alignment / SECTOR
+}
+
+/**
+ * The exact layout of an image. Throws KeyvisorError `bios-boot-too-large`, `esp-too-large`, `root-too-large`,
+ * `library-too-large` or `stick-too-small`.
+ */
+export function layoutStick(stick: StickPlan, name: string, payloads: Payloads): Layout {
+  const digests = [payloads.biosBoot, payloads.esp, payloads.root, payloads.library].map(
+    ({ sha256 }) => sha256,
+  )
+  const diskGuid = derivedUuid('disk', name, ...digests)
+  const layout = arrange(stick, sizesOf(payloads))
+  checkFits(layout, stick)
+  const partitions = layout.partitions.map((partition) => ({
+    ...partition,
+    guid: derivedUuid('partition', diskGuid, partition.name),
+  }))
+  return { ...layout, diskGuid, partitions }
+}
+
+/**
+ * What the layout will be about, before there are payloads. Never throws: {@link checkFits} tells whether the
+ * estimate fits.
+ */
+export function estimateLayout(stick: StickPlan, estimates: Record<PayloadName, Bytes>): Layout {
+  return { ...arrange(stick, estimates), estimated: true }
+}
+
+/** Throws when a payload is larger than its partition, or the image than the smallest stick it must fit. */
+export function checkFits(layout: Layout, stick: StickPlan): void {
+  for (const partition of layout.partitions) {
+    if (partition.payload && partition.used > partitionBytes(partition)) throw tooLarge(partition)
+  }
+  if (layout.smallestStick > stick.minimumSize) throw stickTooSmall(layout, stick)
+}
+
+export function partitionBytes(partition: Pick<LayoutPartition, 'first' | 'last'>): Bytes {
+  return (partition.last - partition.first + 1) * SECTOR
+}
+
+function sizesOf(payloads: Payloads): Record<PayloadName, Bytes> {
+  return {
+    biosBoot: payloads.biosBoot.size,
+    esp: payloads.esp.size,
+    root: payloads.root.size,
+    library: payloads.library.size,
+  }
+}
+
+interface Slot {
+  name: string
+  type: string
+  size: Bytes
+  payload: PayloadName | null
+}
+
+function slots(stick: StickPlan, library: Bytes): Slot[] {
+  return [
+    { name: 'bios-boot', type: PARTITION_TYPE.biosBoot, size: stick.biosBoot, payload: 'biosBoot' },
+    { name: 'esp', type: PARTITION_TYPE.esp, size: stick.esp, payload: 'esp' },
+    { name: 'root-a', type: PARTITION_TYPE.root, size: stick.rootSlot, payload: 'root' },
+    { name: 'root-b', type: PARTITION_TYPE.root, size: stick.rootSlot, payload: null },
+    { name: 'library', type: PARTITION_TYPE.library, size: libraryBytes(stick, library), payload: 'library' },
+  ]
+}
+
+/** Room for a later library: a fixed size, or what it holds now and some percent more. */
+function libraryBytes(stick: StickPlan, content: Bytes): Bytes {
+  if ('size' in stick.library) return stick.library.size
+  return Math.ceil((content * (100 + stick.library.headroomPercent)) / 100)
+}
+
+/** The partitions one behind the other, each from one multiple of the alignment to another. */
+function arrange(stick: StickPlan, used: Record<PayloadName, Bytes>): Layout {
+  let end: Bytes = biosBootFirst(stick) * SECTOR
+  const partitions = slots(stick, used.library).map((slot, index) => {
+    const start = end
+    end += Math.max(alignUp(slot.size, stick.alignment), stick.alignment)
+    return {
+      number: index + 1,
+      name: slot.name,
+      type: slot.type,
+      guid: '',
+      first: start / SECTOR,
+      last: end / SECTOR - 1,
+      payload: slot.payload,
+      used: slot.payload ? used[slot.payload] : 0,
+    }
+  })
+  return {
+    estimated: false,
+    diskGuid: '',
+    sectors: diskBytes(end, stick.alignment) / SECTOR,
+    partitions,
+    data: { number: partitions.length + 1, name: 'data', first: end / SECTOR, minimum: stick.dataMinimum },
+    smallestStick: diskBytes(end + alignUp(stick.dataMinimum, stick.alignment), stick.alignment),
+  }
+}
+
+/** A whole disk whose last partition ends at `end`: the backup GPT behind it, and a round size. */
+function diskBytes(end: Bytes, alignment: Bytes): Bytes {
+  return alignUp(end + BACKUP_SECTORS * SECTOR, alignment)
+}
+
+/** Where the profile sets a partition's size, or else the hint. */
+const MEND: Record<PayloadName, string> = {
+  biosBoot: 'report this: the boot loader should always fit',
+  esp: 'raise `stick.esp`',
+  root: 'raise `stick.rootSlot`, or leave out packages of `host.packages`',
+  library: 'raise `stick.library`, or leave its size out',
+}
+
+function tooLarge(partition: LayoutPartition): KeyvisorError {
+  const payload = partition.payload as PayloadName
+  const name = payload === 'biosBoot' ? 'bios-boot' : payload
+  const room = partitionBytes(partition)
+  return new KeyvisorError(
+    `${name}-too-large`,
+    `the ${name} payload of ${exactly(partition.used)} is larger than its partition ${partition.name} of ${exactly(room)}`,
+    { hint: MEND[payload] },
+  )
+}
+
+function stickTooSmall(layout: Layout, stick: StickPlan): KeyvisorError {
+  const image = formatBytes(layout.sectors * SECTOR)
+  return new KeyvisorError(
+    'stick-too-small',
+    `the image of ${image} and its data partition of at least ${formatBytes(stick.dataMinimum)} need a stick of ` +
+      `${exactly(layout.smallestStick)}; \`stick.minimumSize\` is ${exactly(stick.minimumSize)}`,
+    { hint: 'raise `stick.minimumSize`, or leave out guests' },
+  )
+}
+
+/** Two sizes that differ must not look alike: `300MiB (314572801 bytes)`. */
+function exactly(bytes: Bytes): string {
+  return `${formatBytes(bytes)} (${bytes} bytes)`
+}

@@ -1,0 +1,87 @@
+import { readFileSync } from 'node:fs'
+import t from 'tap'
+import { GiB } from '../../src/base/units.js'
+import type { LibraryGuest } from '../../src/guest/definition.js'
+import { domainPaths, domainXml } from '../../src/guest/domain.js'
+import { devices, MOST_DISKS, MOST_NICS, MOST_SHARES } from '../../src/guest/domain-devices.js'
+import type { Sized } from '../../src/guest/sizing.js'
+import { SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { bench, counter, guest } from '../support/guests.js'
+
+const kvm: Sized = { name: 'x', start: true, reason: '', memory: GiB, cpus: 2, accelerator: 'kvm' }
+const devicesOf = (one: LibraryGuest) => devices(one, domainPaths(one)).join('\n')
+
+t.test('no two devices share a PCI address, in the fullest machine of each type', async (t) => {
+  for (const machine of ['pc-q35-10.0', 'pc-i440fx-10.0']) {
+    const xml = domainXml(fullest(machine), kvm)
+    const places = xml.match(/<address type='pci'[^>]*function='0x.'/g) ?? []
+    // Video, USB, serial, RNG, balloon, tablet and SATA or IDE; two ports on q35.
+    const others = machine.includes('q35') ? 9 : 7
+    t.equal(places.length, MOST_NICS + MOST_DISKS + MOST_SHARES + others, machine)
+    t.equal(new Set(places).size, places.length, `${machine}: all different`)
+    t.notMatch(places.join(), /slot='0x00'/, 'nothing on the host bridge')
+  }
+})
+
+function fullest(machine: string): LibraryGuest {
+  const disks = Array.from({ length: MOST_DISKS - 1 }, (_, index) => ({ size: GiB, serial: `D${index}` }))
+  const nics = Array.from({ length: MOST_NICS }, (_, index) => ({
+    network: 'keyvisor',
+    mac: `52:54:00:00:00:0${index}`,
+    address: `172.29.86.${index + 10}`,
+  }))
+  const shares = Array.from({ length: MOST_SHARES }, (_, index) => ({ name: `folder-${index}` }))
+  return guest('full', { machine, disks, nics, shares })
+}
+
+t.test('the schema lets no more cards and folders through than there are places', async (t) => {
+  const { guest } = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')).$defs
+  t.equal(guest.properties.nics.maxItems, MOST_NICS)
+  t.equal(guest.properties.disks.maxItems, MOST_DISKS - 1)
+  t.equal(guest.properties.shares.maxItems, MOST_SHARES)
+  // An xHCI controller of libvirt's has at most 15 ports (formatdomain, "Controllers").
+  t.ok(guest.properties.usb.maxItems <= 15)
+})
+
+t.test('a USB device is optional, and has a port of its own', async (t) => {
+  const found = devicesOf(bench).match(/<hostdev [\s\S]*?<\/hostdev>/g) ?? []
+  t.equal(found.length, 2)
+  for (const one of found) t.match(one, "<source startupPolicy='optional'>")
+  t.match(found[0], /<vendor id='0x046d'\/>\s+<product id='0xc52b'\/>/)
+  t.match(found[1], /<vendor id='0x0403'\/>\s+<product id='0x6001'\/>/)
+  const ports = found.map((one) => /<address type='usb' bus='0' port='(\d+)'/.exec(one)?.[1])
+  t.strictSame(ports, ['1', '2'])
+})
+
+t.test('another device, card or folder moves none of those that were there', async (t) => {
+  const places = (one: LibraryGuest) => devicesOf(one).match(/<address type='(pci|usb)'[^>]*>/g) ?? []
+  const more = guest('bench', {
+    ...bench,
+    usb: [...bench.usb, { vendor: '1234', product: '5678' }],
+    shares: [...bench.shares, { name: 'third' }],
+    nics: [...bench.nics, { bridge: 'br0', mac: '52:54:00:12:34:5b', address: null }],
+  })
+  const kept = new Set(places(more))
+  t.strictSame(
+    places(bench).filter((place) => !kept.has(place)),
+    [],
+  )
+  t.equal(kept.size, places(bench).length + 3)
+})
+
+t.test('a card is on the bridge or on the network of ours', async (t) => {
+  const [bridged, ours] = devicesOf(bench).match(/<interface [\s\S]*?<\/interface>/g) ?? []
+  t.match(
+    bridged,
+    /<interface type='bridge'>\s+<mac address='52:54:00:12:34:59'\/>\s+<source bridge='br0'\/>/,
+  )
+  t.match(
+    ours,
+    /<interface type='network'>\s+<mac address='52:54:00:12:34:5a'\/>\s+<source network='keyvisor'\/>/,
+  )
+})
+
+t.test('a machine without USB devices keeps its usual controller', async (t) => {
+  t.match(devicesOf(counter), "<controller type='usb' index='0' model='qemu-xhci'>")
+  t.match(devicesOf(bench), "<controller type='usb' index='0' model='qemu-xhci' ports='15'>")
+})

@@ -1,0 +1,124 @@
+/** Which stages a change reaches, and how it is named. */
+import { join } from 'node:path'
+import t from 'tap'
+import { sha256 } from '../../src/base/digests.js'
+import { explain, lastInputs, rememberInputs, spellOut } from '../../src/pipeline/explain.js'
+import { stage } from '../../src/pipeline/stage.js'
+import type { Stages } from '../../src/pipeline/stages.js'
+import { Store } from '../../src/store/store.js'
+
+interface Built {
+  files: Record<string, string>
+  packages: Record<string, string>
+  hostname: string
+  program: string
+}
+
+const BASE: Built = {
+  files: { '/etc/hosts': sha256('hosts'), '/etc/motd': sha256('motd') },
+  packages: { bash: '5.2.15', vim: '9.0' },
+  hostname: 'demo',
+  program: sha256('program'),
+}
+
+/** The stages of a small build, and what their digests stand for. */
+function build(change: Partial<Built> = {}) {
+  const { files, packages, hostname, program } = { ...BASE, ...change }
+  const digests = { files: sha256(JSON.stringify(files)), packages: sha256(JSON.stringify(packages)) }
+  const hostTree = stage('tree.host', 1, 'install the host', {
+    ...{ program, packages: digests.packages, epoch: 1 },
+  })
+  const hostRoot = stage('root', 2, 'make the host root', {
+    ...{ program, tree: hostTree.key, entries: digests.files, settings: { hostname } },
+  })
+  const library = stage('library', 1, 'pack the library', { disks: [] })
+  const loader = stage('loader', 1, 'make the boot loader', { tools: 'system' })
+  const esp = stage('esp', 2, 'pack the ESP', { root: hostRoot.key, library: library.key })
+  const image = stage('image', 1, 'assemble the image', { esp: esp.key, root: hostRoot.key })
+  const stages: Stages = { hostTree, hostRoot, guestTrees: {}, guestDisks: {}, library, loader, esp, image }
+  const meanings = { [digests.files]: files, [digests.packages]: packages }
+  return { stages, inputs: spellOut(stages, meanings) }
+}
+
+const all = ['tree.host', 'root', 'library', 'loader', 'esp', 'image']
+const changesOf = (
+  before: ReturnType<typeof build>,
+  after: ReturnType<typeof build>,
+  reused: string[] = [],
+) => explain(after.stages, before.inputs, after.inputs, new Set(reused))
+
+t.test('inputs are spelled out', async (t) => {
+  const { inputs, stages } = build()
+  t.strictSame(inputs['root'], {
+    stages: { 'tree.host': stages.hostTree.key },
+    files: BASE.files,
+    program: BASE.program,
+    settings: { hostname: 'demo' },
+  })
+  t.strictSame(inputs['tree.host'], {
+    packages: BASE.packages,
+    program: BASE.program,
+    epoch: 1,
+  })
+  t.strictSame(inputs['loader'], { tools: 'system' })
+})
+
+t.test('nothing changed', async (t) => {
+  const found = changesOf(build(), build(), all)
+  t.strictSame(
+    found.map(({ stage, reused, changes }) => [stage, reused, changes]),
+    all.map((name) => [name, true, []]),
+  )
+})
+
+t.test('a file reaches the root, and through it the rest; the tree stays', async (t) => {
+  const files = { '/etc/hosts': sha256('other'), '/etc/new': sha256('new') }
+  const found = changesOf(build(), build({ files }), ['tree.host'])
+  const [tree, root, library, , esp] = found
+  t.match(tree, { stage: 'tree.host', reused: true, changes: [] })
+  t.strictSame(
+    root?.changes.map(({ path }) => path.join(' ')),
+    ['files /etc/hosts', 'files /etc/motd', 'files /etc/new'],
+  )
+  t.match(root, { reused: false, known: true })
+  t.match(library, { changes: [], known: true })
+  t.strictSame(
+    esp?.changes.map(({ path }) => path),
+    [['stages', 'root']],
+  )
+})
+
+t.test('a package by its versions, a setting by its values', async (t) => {
+  const packages = { bash: '5.2.37', nano: '8' }
+  const found = changesOf(build(), build({ packages, hostname: 'other' }))
+  t.strictSame(found[0]?.changes, [
+    { path: ['packages', 'bash'], before: '5.2.15', after: '5.2.37' },
+    { path: ['packages', 'nano'], after: '8' },
+    { path: ['packages', 'vim'], before: '9.0' },
+  ])
+  t.match(found[1]?.changes, [
+    { path: ['settings', 'hostname'], before: 'demo', after: 'other' },
+    { path: ['stages', 'tree.host'] },
+  ])
+})
+
+t.test('Keyvisor itself is one thing that changed', async (t) => {
+  const program = sha256('other')
+  const [tree] = changesOf(build(), build({ program }))
+  t.strictSame(tree?.changes, [{ path: ['program'], before: BASE.program, after: program }])
+})
+
+t.test('without an earlier build nothing is claimed', async (t) => {
+  const { stages, inputs } = build()
+  const found = explain(stages, undefined, inputs, new Set())
+  t.ok(found.every(({ known, changes }) => !known && changes.length === 0))
+})
+
+t.test('the store remembers by image', async (t) => {
+  const store = await Store.open(join(t.testdir(), 'store'))
+  const { inputs } = build()
+  t.equal(await lastInputs(store, '/out/demo.img'), undefined)
+  await rememberInputs(store, '/out/demo.img', inputs)
+  t.strictSame(await lastInputs(store, '/out/demo.img'), inputs)
+  t.equal(await lastInputs(store, '/elsewhere/demo.img'), undefined)
+})

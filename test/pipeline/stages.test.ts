@@ -1,0 +1,354 @@
+/**
+ * The keys: each input changes the keys of what is made from it and of nothing else. No goldens: a new version of a
+ * script may change every key, and which ones depend on which stays.
+ */
+import t from 'tap'
+import type { LockedPackage } from '../../src/debian/types.js'
+import type { Lock } from '../../src/lock/types.js'
+import { type InputDigests, planStages, type Stages, stageList } from '../../src/pipeline/stages.js'
+import { packageRequests } from '../../src/plan/packages.js'
+import { makePlan } from '../../src/plan/plan.js'
+import type { Plan } from '../../src/plan/types.js'
+import type { Profile } from '../../src/profile/profile.gen.js'
+
+/** Two guests with the same packages, one with others, one from an image. */
+const profile: Profile = {
+  version: 1,
+  name: 'demo',
+  guests: [
+    { name: 'web', source: { debian: { packages: ['busybox'] } } },
+    { name: 'twin', source: { debian: { packages: ['busybox'] } } },
+    { name: 'other', source: { debian: { packages: ['nano'] } } },
+    { name: 'box', source: { image: 'box.qcow2', format: 'qcow2' } },
+  ],
+}
+
+const locked = (name: string): LockedPackage => ({
+  name,
+  version: '1',
+  architecture: 'amd64',
+  sha256: name.padEnd(64, '0'),
+  size: 1,
+  filename: `pool/${name}.deb`,
+  stanza: `Package: ${name}\n`,
+})
+
+const SETS: Record<string, string[]> = {
+  'tools.pack': ['e2fsprogs'],
+  'tools.publish': ['zstd'],
+  host: ['base', 'libvirt'],
+  'guest.web': ['base', 'busybox'],
+  'guest.twin': ['base', 'busybox'],
+  'guest.other': ['base', 'nano'],
+}
+
+const id = (name: string) => `${name}_1_amd64`
+const lock: Lock = {
+  version: 1,
+  epoch: 1_750_000_000,
+  requests: '',
+  asked: [],
+  sources: { trixie: ['deb http://archive.example/debian trixie main'] },
+  packages: Object.fromEntries(
+    [...new Set(Object.values(SETS).flat())].map((name) => [id(name), locked(name)]),
+  ),
+  sets: Object.fromEntries(Object.entries(SETS).map(([set, names]) => [set, names.map(id)])),
+  images: { box: { sha256: 'ef'.repeat(32), size: 1 } },
+}
+
+const digests: InputDigests = {
+  program: 'p',
+  hostEntries: 'h',
+  secrets: '',
+  version: '0.1.0',
+  guestEntries: { web: 'g1', twin: 'g2', other: 'g3' },
+  mmdebstrap: 'mmdebstrap 1',
+  tools: 't',
+}
+
+const files = { folder: '/profiles', sshKeyFiles: {}, virtualSizes: { box: 1 << 30 } }
+const plan = makePlan(profile, lock, files)
+
+/** The keys by the name of their stage. */
+function keys(stages: Stages): Record<string, string> {
+  const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image } = stages
+  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(guestDisks), library]
+  return Object.fromEntries([...all, loader, esp, image].map(({ name, key }) => [name, key]))
+}
+
+const before = keys(planStages(plan, lock, digests))
+
+/** Names of the stages whose keys are other ones now. */
+function changed(changes: {
+  plan?: (plan: Plan) => void
+  lock?: (lock: Lock) => void
+  digests?: object
+}): string[] {
+  const [newPlan, newLock] = [structuredClone(plan), structuredClone(lock)]
+  changes.plan?.(newPlan)
+  changes.lock?.(newLock)
+  const after = keys(planStages(newPlan, newLock, { ...digests, ...changes.digests }))
+  return Object.keys(before).filter((name) => after[name] !== before[name])
+}
+
+const guest = (plan: Plan, name: string) =>
+  plan.guests.find((item) => item.name === name) as Plan['guests'][0]
+const debian = (plan: Plan, name: string) => {
+  const { source } = guest(plan, name)
+  if (source.kind !== 'debian') throw new Error('not a guest from packages')
+  return source
+}
+
+const END = ['library', 'esp', 'image']
+const TREES = ['tree.host', 'tree.web', 'tree.twin', 'tree.other']
+const DISKS = ['disk.web', 'disk.twin', 'disk.other']
+const BUILT = [...TREES, 'root', ...DISKS, 'library', 'esp', 'image']
+const ALL = Object.keys(before)
+
+function changes(
+  t: { strictSame(found: unknown, wanted: unknown, message: string): unknown },
+  what: string,
+  change: Parameters<typeof changed>[0],
+  expected: string[],
+): void {
+  t.strictSame(changed(change).sort(), [...expected].sort(), what)
+}
+
+t.test('nothing changed, nothing to do', async (t) => {
+  changes(t, 'the same again', {}, [])
+  t.equal(ALL.length, 13)
+})
+
+t.test('what the whole build rests on changes all that is made with it', async (t) => {
+  changes(t, 'tools', { digests: { tools: 'u' } }, ALL)
+  const rest = ALL.filter((name) => name !== 'import.box')
+  changes(
+    t,
+    'epoch',
+    {
+      plan: (plan) => {
+        plan.epoch += 1
+      },
+    },
+    rest,
+  )
+  changes(t, 'mmdebstrap', { digests: { mmdebstrap: 'mmdebstrap 2' } }, BUILT)
+})
+
+t.test('a package changes the trees that it is in', async (t) => {
+  const renew = (name: string) => ({
+    lock: (lock: Lock) => {
+      ;(lock.packages[id(name)] as LockedPackage).sha256 = '9'.repeat(64)
+    },
+  })
+  changes(t, 'of the host', renew('libvirt'), ['tree.host', 'root', 'esp', 'image'])
+  changes(t, 'of two guests', renew('busybox'), ['tree.web', 'tree.twin', 'disk.web', 'disk.twin', ...END])
+  changes(t, 'of one guest', renew('nano'), ['tree.other', 'disk.other', ...END])
+  changes(t, 'of all', renew('base'), BUILT)
+})
+
+t.test('Keyvisor itself changes all that it makes', async (t) => {
+  changes(t, 'program', { digests: { program: 'q' } }, ALL)
+  for (const { name, inputs } of stageList(planStages(plan, lock, digests))) {
+    t.equal(inputs['program'], 'p', `${name} has it among its own inputs`)
+  }
+})
+
+t.test("files and settings of the host change the host's root", async (t) => {
+  const expected = ['root', 'esp', 'image']
+  changes(t, 'entries', { digests: { hostEntries: 'i' } }, expected)
+  changes(t, 'version', { digests: { version: '0.1.1' } }, expected)
+  changes(t, 'secrets', { digests: { secrets: 's' } }, expected)
+  changes(
+    t,
+    'user',
+    {
+      plan: (plan) => {
+        plan.host.admin.name = 'ada'
+      },
+    },
+    expected,
+  )
+  changes(
+    t,
+    'password',
+    {
+      plan: (plan) => {
+        plan.host.admin.password = true
+      },
+    },
+    expected,
+  )
+  changes(
+    t,
+    'time zone',
+    {
+      plan: (plan) => {
+        plan.host.timezone = 'Asia/Tokyo'
+      },
+    },
+    expected,
+  )
+  changes(
+    t,
+    'locale',
+    {
+      plan: (plan) => {
+        plan.host.locale = 'de_DE.UTF-8'
+      },
+    },
+    expected,
+  )
+  const asked = { plan: (plan: Plan) => void plan.host.packages.push('zsh') }
+  changes(t, 'packages asked for', asked, ['tree.host', ...expected])
+})
+
+t.test('files, units and size of a guest change its disk', async (t) => {
+  const expected = ['disk.web', ...END]
+  const entries = { ...digests.guestEntries, web: 'new' }
+  changes(t, 'entries', { digests: { guestEntries: entries } }, expected)
+  changes(t, 'units', { plan: (plan) => void debian(plan, 'web').units.push('web.service') }, expected)
+  changes(
+    t,
+    'size',
+    {
+      plan: (plan) => {
+        debian(plan, 'web').size *= 2
+      },
+    },
+    expected,
+  )
+  changes(
+    t,
+    'UUID',
+    {
+      plan: (plan) => {
+        guest(plan, 'web').uuid = 'u'
+      },
+    },
+    expected,
+  )
+  const asked = { plan: (plan: Plan) => void debian(plan, 'web').packages.push('zsh') }
+  changes(t, 'packages asked for', asked, ['tree.web', ...expected])
+})
+
+t.test("an image's bytes and format change its import", async (t) => {
+  const image = (change: object) => ({
+    plan: (plan: Plan) => void Object.assign(guest(plan, 'box').source, change),
+  })
+  changes(t, 'bytes', image({ sha256: 'aa'.repeat(32) }), ['import.box', ...END])
+  changes(t, 'format', image({ format: 'raw' }), ['import.box', ...END])
+  changes(t, 'path alone', image({ path: '/elsewhere/box.qcow2' }), [])
+})
+
+t.test('a definition changes the library and no disk', async (t) => {
+  changes(
+    t,
+    'memory',
+    {
+      plan: (plan) => {
+        guest(plan, 'web').memory.min *= 2
+      },
+    },
+    END,
+  )
+  changes(
+    t,
+    'start order',
+    {
+      plan: (plan) => {
+        guest(plan, 'web').autostart = 7
+      },
+    },
+    END,
+  )
+  changes(
+    t,
+    'network',
+    {
+      plan: (plan) => {
+        plan.network.bridge = 'other0'
+      },
+    },
+    END,
+  )
+})
+
+t.test('what stands on the boot partition or around it', async (t) => {
+  const argument = { plan: (plan: Plan) => void plan.host.kernelArguments.push('debug') }
+  changes(t, 'kernel arguments', argument, ['esp', 'image'])
+  changes(
+    t,
+    'ESP',
+    {
+      plan: (plan) => {
+        plan.stick.esp *= 2
+      },
+    },
+    ['esp', 'image'],
+  )
+  changes(
+    t,
+    'firmware of PCs',
+    {
+      plan: (plan) => {
+        plan.stick.firmware = ['uefi']
+      },
+    },
+    ['esp', 'image'],
+  )
+  changes(
+    t,
+    'least data',
+    {
+      plan: (plan) => {
+        plan.stick.dataMinimum *= 2
+      },
+    },
+    ['esp', 'image'],
+  )
+  changes(
+    t,
+    'root slot',
+    {
+      plan: (plan) => {
+        plan.stick.rootSlot *= 2
+      },
+    },
+    ['image'],
+  )
+  changes(
+    t,
+    'name',
+    {
+      plan: (plan) => {
+        plan.name = 'other'
+      },
+    },
+    ['library', 'esp', 'image'],
+  )
+})
+
+t.test('equal trees are one stage', async (t) => {
+  t.equal(before['tree.web'], before['tree.twin'])
+  t.not(before['tree.web'], before['tree.other'])
+  const names = stageList(planStages(plan, lock, digests)).map(({ name }) => name)
+  t.strictSame(names, [
+    ...['tree.host', 'root', 'tree.web', 'tree.other', 'disk.web', 'disk.twin', 'disk.other'],
+    ...['import.box', 'library', 'loader', 'esp', 'image'],
+  ])
+})
+
+t.test('an input without a digest is a bug', async (t) => {
+  t.throws(() => planStages(plan, lock, { ...digests, guestEntries: {} }), /BUG: no digest of web/)
+})
+
+t.test('the sets of the profile are those of this test', async (t) => {
+  t.strictSame(
+    packageRequests(profile)
+      .map(({ set }) => set)
+      .filter((set) => set !== 'tools.lab')
+      .sort(),
+    Object.keys(SETS).sort(),
+  )
+})

@@ -1,0 +1,190 @@
+import t from 'tap'
+import { KeyvisorError } from '../../src/base/errors.js'
+import { GiB, KiB, MiB } from '../../src/base/units.js'
+import { encodeGpt } from '../../src/disk/gpt.js'
+import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
+import type { StickPlan } from '../../src/stick/definition.js'
+import {
+  biosBootFirst,
+  checkFits,
+  estimateLayout,
+  layoutStick,
+  type Payloads,
+  partitionBytes,
+} from '../../src/stick/layout.js'
+import { seeded, seedOfRun } from '../support/tools.js'
+
+const STICK: StickPlan = {
+  firmware: ['bios', 'uefi', 'secureboot'],
+  minimumSize: 4 * GiB,
+  alignment: MiB,
+  biosBoot: MiB,
+  esp: 256 * MiB,
+  rootSlot: 384 * MiB,
+  library: { headroomPercent: 25 },
+  dataMinimum: 512 * MiB,
+}
+
+const payloads = (change: Partial<Payloads> = {}): Payloads => ({
+  biosBoot: { size: 105297, sha256: 'a'.repeat(64) },
+  esp: { size: 256 * MiB, sha256: 'b'.repeat(64) },
+  root: { size: 184 * MiB, sha256: 'c'.repeat(64) },
+  library: { size: 100 * MiB, sha256: 'd'.repeat(64) },
+  ...change,
+})
+
+t.test('the partitions of the stick', async (t) => {
+  const layout = layoutStick(STICK, 'demo', payloads())
+  // In MiB: bios-boot 1..2, esp 2..258, root-a 258..642, root-b 642..1026, library of 125 1026..1151.
+  t.same(
+    layout.partitions.map(({ guid: _, ...partition }) => partition),
+    [
+      {
+        number: 1,
+        name: 'bios-boot',
+        type: PARTITION_TYPE.biosBoot,
+        first: 2048,
+        last: 4095,
+        payload: 'biosBoot',
+        used: 105297,
+      },
+      {
+        number: 2,
+        name: 'esp',
+        type: PARTITION_TYPE.esp,
+        first: 4096,
+        last: 528383,
+        payload: 'esp',
+        used: 256 * MiB,
+      },
+      {
+        number: 3,
+        name: 'root-a',
+        type: PARTITION_TYPE.root,
+        first: 528384,
+        last: 1314815,
+        payload: 'root',
+        used: 184 * MiB,
+      },
+      {
+        number: 4,
+        name: 'root-b',
+        type: PARTITION_TYPE.root,
+        first: 1314816,
+        last: 2101247,
+        payload: null,
+        used: 0,
+      },
+      {
+        number: 5,
+        name: 'library',
+        type: PARTITION_TYPE.library,
+        first: 2101248,
+        last: 2357247,
+        payload: 'library',
+        used: 100 * MiB,
+      },
+    ],
+  )
+  t.equal(layout.sectors, 1152 * 2048, 'the backup GPT takes one MiB more')
+  t.same(layout.data, { number: 6, name: 'data', first: 2357248, minimum: 512 * MiB })
+  t.equal(layout.smallestStick, (1151 + 512 + 1) * MiB)
+  t.equal(layout.estimated, false)
+  t.equal(biosBootFirst(STICK), 2048)
+})
+
+t.test('a library of a fixed size', async (t) => {
+  const layout = layoutStick({ ...STICK, library: { size: 700 * MiB + 1 } }, 'demo', payloads())
+  t.equal(partitionBytes(layout.partitions[4] as never), 701 * MiB)
+})
+
+t.test('GUIDs derive from the payloads and the name, and from nothing else', async (t) => {
+  const first = layoutStick(STICK, 'demo', payloads())
+  const guids = (layout: typeof first) => [layout.diskGuid, ...layout.partitions.map(({ guid }) => guid)]
+  t.same(guids(layoutStick(STICK, 'demo', payloads())), guids(first))
+  t.equal(new Set(guids(first)).size, 6, 'no two alike')
+  const others = [
+    layoutStick(STICK, 'other', payloads()),
+    ...(['biosBoot', 'esp', 'root', 'library'] as const).map((name) =>
+      layoutStick(STICK, 'demo', payloads({ [name]: { ...payloads()[name], sha256: 'e'.repeat(64) } })),
+    ),
+  ]
+  t.equal(new Set([first, ...others].flatMap(guids)).size, 36, 'every GUID changes with any of them')
+})
+
+t.test('payloads that do not fit are named with their figure and what to do', async (t) => {
+  const large = (name: keyof Payloads, size: number) => () =>
+    layoutStick(
+      { ...STICK, library: { size: 200 * MiB } },
+      'demo',
+      payloads({ [name]: { size, sha256: '' } }),
+    )
+  t.throws(large('root', 384 * MiB + 1), {
+    code: 'root-too-large',
+    message:
+      'the root payload of 384MiB (402653185 bytes) is larger than its partition root-a of 384MiB (402653184 bytes)',
+    hint: /stick\.rootSlot/,
+  })
+  t.doesNotThrow(large('root', 384 * MiB))
+  t.throws(large('esp', 300 * MiB), { code: 'esp-too-large', hint: /stick\.esp/ })
+  t.throws(large('library', 201 * MiB), { code: 'library-too-large', hint: /stick\.library/ })
+  t.throws(large('biosBoot', 2 * MiB), { code: 'bios-boot-too-large' })
+})
+
+t.test('the smallest stick is exact', async (t) => {
+  const { smallestStick } = layoutStick(STICK, 'demo', payloads())
+  t.doesNotThrow(() => layoutStick({ ...STICK, minimumSize: smallestStick }, 'demo', payloads()))
+  t.throws(() => layoutStick({ ...STICK, minimumSize: smallestStick - 1 }, 'demo', payloads()), {
+    code: 'stick-too-small',
+    message:
+      /need a stick of 1\.6GiB \(1744830464 bytes\); `stick\.minimumSize` is 1\.6GiB \(1744830463 bytes\)/,
+    hint: /stick\.minimumSize/,
+  })
+})
+
+t.test('an estimate has the same shape, and does not throw', async (t) => {
+  const sizes = { biosBoot: 105297, esp: 256 * MiB, root: 184 * MiB, library: 100 * MiB }
+  const exact = layoutStick(STICK, 'demo', payloads())
+  t.same(estimateLayout(STICK, sizes), {
+    ...exact,
+    estimated: true,
+    diskGuid: '',
+    partitions: exact.partitions.map((partition) => ({ ...partition, guid: '' })),
+  })
+  const tooLarge = estimateLayout(STICK, { ...sizes, library: 100 * GiB })
+  t.throws(() => checkFits(tooLarge, STICK), { code: 'stick-too-small' })
+})
+
+t.test('any plan gives aligned partitions without overlap, which the GPT encoder takes', async (t) => {
+  const random = seeded(seedOfRun())
+  for (let round = 0; round < 300; round++) {
+    const alignment = MiB * 2 ** random(4)
+    const stick: StickPlan = {
+      ...STICK,
+      alignment,
+      esp: 1 + random(300 * MiB),
+      rootSlot: 1 + random(600 * MiB),
+      library: random(2) ? { size: 1 + random(GiB) } : { headroomPercent: random(100) },
+      dataMinimum: random(GiB),
+    }
+    const sizes = { biosBoot: random(MiB), esp: random(MiB), root: random(MiB), library: random(2 ** 31) }
+    const layout = estimateLayout(stick, sizes)
+    const wrong = layout.partitions.some((partition, index) => {
+      const next = layout.partitions[index + 1]?.first ?? layout.data?.first
+      return (partition.first * 512) % alignment !== 0 || partition.last + 1 !== next
+    })
+    const guid = '00000000-0000-8000-8000-000000000001'
+    const partitions = layout.partitions.map((partition) => ({ ...partition, guid, attributes: 0n }))
+    encodeGpt(guid, layout.sectors, partitions)
+    const spare = layout.sectors - ((layout.partitions.at(-1)?.last ?? 0) + 1)
+    if (wrong || spare < 33 || spare * 512 > alignment + 33 * KiB) t.fail('misplaced', { layout, stick })
+    if ('headroomPercent' in stick.library && partitionBytes(layout.partitions[4] as never) < sizes.library)
+      t.fail('no room for the library', { layout })
+  }
+  t.ok(true, '300 plans')
+})
+
+t.test('errors are for people', async (t) => {
+  const error = t.throws(() => layoutStick({ ...STICK, minimumSize: MiB }, 'demo', payloads()))
+  t.ok(error instanceof KeyvisorError)
+})
