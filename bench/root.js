@@ -3,9 +3,9 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { HOST_EXCLUDES } from '../dist/host/tree.js'
 import { Store, silent, storeFolder } from '../dist/index.js'
 import { lockedDebs } from '../dist/lock/fetch.js'
-import { HOST_EXCLUDES } from '../dist/pipeline/stages.js'
 import { prepare } from '../dist/prepare/prepare.js'
 import {
   build,

@@ -37,6 +37,7 @@ function filesOf({ below = 'test/', without = [] }) {
 
 /** Once for all files: in each process it would take longer than most tests. Types are checked by `npm run typecheck`. */
 function compile() {
+  execFileSync(process.execPath, [join(root, 'scripts/programs.js')], { stdio: 'inherit' })
   const tsc = join(root, 'node_modules/typescript/bin/tsc')
   execFileSync(process.execPath, [tsc, '-p', 'test/tsconfig.json', '--noCheck'], {
     cwd: root,

@@ -53,13 +53,6 @@ export type { Board } from './pc/virtual-pc.js'
 export { type BuildRequest, type BuildResult, buildImage } from './pipeline/build.js'
 export { checkBuild, type Differences } from './pipeline/check.js'
 export type { Explanation } from './pipeline/explain.js'
-export {
-  type FirmwarePreview,
-  type GuestPreview,
-  type PlanReport,
-  planReport,
-  type StagePreview,
-} from './pipeline/preview.js'
 export type { GuestPlan, Plan } from './plan/types.js'
 export {
   type LockedSet,
@@ -67,6 +60,13 @@ export {
   type LockReport,
   lockProfile,
 } from './prepare/lock-profile.js'
+export {
+  type FirmwarePreview,
+  type GuestPreview,
+  type PlanReport,
+  planReport,
+  type StagePreview,
+} from './preview/preview.js'
 export { type LoadedProfile, loadProfile } from './profile/load.js'
 export type { Profile } from './profile/profile.gen.js'
 export { starterProfile } from './profile/starter.js'

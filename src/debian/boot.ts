@@ -17,19 +17,25 @@ const ESP_NUMBER = 2
 
 /** What grub.cfg needs under BIOS; the signed GRUB has these built in. */
 const CORE_MODULES = [
-  ...[
-    'biosdisk',
-    'part_gpt',
-    'fat',
-    'ext2',
-    'normal',
-    'linux',
-    'search',
-    'search_fs_uuid',
-    'probe',
-    'regexp',
-  ],
-  ...['configfile', 'echo', 'test', 'true', 'loadenv', 'terminal', 'minicmd', 'reboot', 'halt'],
+  'biosdisk',
+  'part_gpt',
+  'fat',
+  'ext2',
+  'normal',
+  'linux',
+  'search',
+  'search_fs_uuid',
+  'probe',
+  'regexp',
+  'configfile',
+  'echo',
+  'test',
+  'true',
+  'loadenv',
+  'terminal',
+  'minicmd',
+  'reboot',
+  'halt',
 ]
 
 const GRUB = '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed'
@@ -62,7 +68,7 @@ export interface EspRequest {
 }
 
 /** Writes an ESP to `image`; scratch files stand beside it. */
-export async function writeEsp(request: EspRequest, image: string, tools: ToolRunner, readable: string[]) {
+export async function writeEsp(request: EspRequest, image: string, tools: ToolRunner): Promise<void> {
   const config = join(dirname(image), 'grub.cfg')
   const environment = join(dirname(image), 'grubenv')
   await writeFile(config, request.grubConfig)
@@ -73,7 +79,7 @@ export async function writeEsp(request: EspRequest, image: string, tools: ToolRu
     { path: 'EFI/debian/grubenv', source: environment },
     ...request.files,
   ]
-  await writeFat({ ...request, files }, image, tools, readable)
+  await writeFat({ ...request, files }, image, tools)
 }
 
 /** GRUB's environment block: exactly 1024 bytes, padded with `#` (GRUB manual, section 15.2). */
@@ -101,13 +107,11 @@ export async function makeBiosLoader(
 ): Promise<BiosLoader> {
   const core = join(folder, 'core.img')
   const boot = join(folder, 'boot.img')
-  const binds = [{ path: folder, write: true }]
   const prefix = `(,gpt${ESP_NUMBER})/EFI/debian`
   await tools.run({
     tool: 'grub-mkimage',
     args: ['-O', 'i386-pc', '-o', core, '-p', prefix, ...CORE_MODULES, ...(serial ? ['serial'] : [])],
-    binds,
   })
-  await tools.run({ tool: 'cp', args: ['/usr/lib/grub/i386-pc/boot.img', boot], binds })
+  await tools.run({ tool: 'cp', args: ['/usr/lib/grub/i386-pc/boot.img', boot] })
   return { boot, core }
 }

@@ -11,6 +11,7 @@ import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { type Header, pack } from 'tar-stream'
 import { canonicalJson, type Sha256, sha256, sha256File } from '../base/digests.js'
+import { Keyed } from '../base/keyed.js'
 import { namesBelow } from '../base/list-tree.js'
 import type { PlannedFile } from './types.js'
 
@@ -42,30 +43,25 @@ export function plannedEntries(files: readonly PlannedFile[]): TarEntry[] {
   return files.map(({ source, target, mode, owner }) => ({ target, mode, owner, from: { file: source } }))
 }
 
-/** Digests of what {@link writeTar} would write. */
-export interface EntryDigests {
-  /** Of all of it: a part of the keys of what is made from it. */
-  all: Sha256
-  /** Of each entry, its mode and owner included, by target. */
-  each: Record<string, Sha256>
+/** What is laid over a tree. */
+export interface LaidFiles {
+  /** Ours. */
+  overlay: TarEntry[]
+  /** The user's own. */
+  own: readonly PlannedFile[]
 }
 
-export async function digestEntries(entries: TarEntry[]): Promise<EntryDigests> {
-  const lines = await Promise.all(
-    entries.map(async ({ from, ...entry }) => {
-      const content = 'file' in from ? (await sha256File(from.file)).sha256 : canonicalJson(from)
-      return [entry.target, canonicalJson({ ...entry, content })] as const
-    }),
-  )
-  return {
-    all: sha256(
-      lines
-        .map(([, line]) => line)
-        .sort()
-        .join('\n'),
-    ),
-    each: Object.fromEntries(lines.map(([target, line]) => [target, sha256(line)])),
-  }
+/** The same as an input of a stage: in its key stands a digest of each entry, mode and owner included, by target. */
+export async function keyedFiles(
+  overlay: TarEntry[],
+  own: readonly PlannedFile[],
+): Promise<Keyed<LaidFiles>> {
+  const entries = [...overlay, ...plannedEntries(own)]
+  const digests = entries.map(async ({ from, ...entry }) => {
+    const content = 'file' in from ? (await sha256File(from.file)).sha256 : canonicalJson(from)
+    return [entry.target, sha256(canonicalJson({ ...entry, content }))] as const
+  })
+  return new Keyed({ overlay, own }, Object.fromEntries(await Promise.all(digests)))
 }
 
 /** Writes the tar and returns its digest. Entries of one target: the later wins, as in tar itself. */

@@ -6,10 +6,12 @@
 
 import { link, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sha256 } from '../base/digests.js'
+import { type Sha256, sha256 } from '../base/digests.js'
+import type { Keyed } from '../base/keyed.js'
 import { packageFile } from '../base/package.js'
 import { shellWords } from '../base/shell.js'
-import { systemTools, type ToolRunner } from '../base/tool.js'
+import { systemTools } from '../base/tool.js'
+import type { Room, StageDefinition, StageOutput, Workbench } from '../store/stage.js'
 import { debFileName } from './apt.js'
 import { runInNamespace } from './script.js'
 import type { LockedPackage } from './types.js'
@@ -20,54 +22,65 @@ export interface Deb {
   path: string
 }
 
-export interface TreeRequest {
+export interface TreeInputs {
   suite: string
   /** Names asked for, not the dependencies. */
-  packages: string[]
-  debs: Deb[]
+  asked: string[]
+  /** Every package of the set; versions in the key. */
+  packages: Keyed<LockedPackage[]>
+  /** Of all their bytes. */
+  digest: Sha256
   /** Lines for dpkg.cfg(5): what is not unpacked at all. */
   excludes: string[]
   /** Folders of kernel modules that are left out, but for what other modules need, such as `drivers/media`. */
-  excludedDrivers: string[]
+  drivers: string[]
   epoch: number
+  /** Version of the builder's own mmdebstrap, the one tool that comes from no tree. */
+  mmdebstrap: string
+}
+
+/** The stage that installs a set of packages into a tree, and packs that. */
+export function treeStage(
+  name: string,
+  title: string,
+  inputs: TreeInputs,
+  room: Room,
+): StageDefinition<TreeInputs, never> {
+  return { name, title, program: 'debian/tree', inputs, reads: {}, room: () => room, make: makeTree }
 }
 
 /** mksquashfs(1) options of a stored tree: little work, since it is read again on this machine only. */
 const STORED_TREE = ['-comp', 'zstd', '-Xcompression-level', '1', '-no-progress', '-quiet', '-noappend']
 
-/** Makes the tree in `scratch` (on the store's file system) and returns its squashfs. */
-export async function packTree(
-  request: TreeRequest,
-  scratch: string,
-  tools: ToolRunner,
-  options: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
-): Promise<string> {
+async function makeTree({ scratch, tools, ...bench }: Workbench, inputs: TreeInputs): Promise<StageOutput> {
+  const packages = inputs.packages.value
+  const paths = await bench.fetched(packages)
   const archive = join(scratch, 'archive')
-  await writeArchive(request.suite, request.debs, archive)
+  await writeArchive(
+    inputs.suite,
+    packages.map((item, index) => ({ item, path: paths[index] as string })),
+    archive,
+  )
   const folder = join(scratch, 'tree')
   const squashfs = join(scratch, 'tree.squashfs')
-  const pack = tools.argv({
-    tool: 'mksquashfs',
-    args: [folder, squashfs, ...STORED_TREE, '-wildcards', '-e', 'dev/*'],
-    binds: [{ path: scratch, write: true }],
-    env: { SOURCE_DATE_EPOCH: String(request.epoch) },
-  })
+  const args = [folder, squashfs, ...STORED_TREE, '-wildcards', '-e', 'dev/*']
   await runInNamespace({
     path: packageFile('src/debian/tree.sh'),
     env: {
       SCRATCH: scratch,
       ARCHIVE: archive,
-      SUITE: request.suite,
-      PACKAGES: request.packages.join(','),
-      EXCLUDES: request.excludes.join('\n'),
-      EXCLUDED_DRIVERS: request.excludedDrivers.join('\n'),
-      PACK: shellWords(pack),
-      SOURCE_DATE_EPOCH: String(request.epoch),
+      SUITE: inputs.suite,
+      PACKAGES: inputs.asked.join(','),
+      EXCLUDES: inputs.excludes.join('\n'),
+      EXCLUDED_DRIVERS: inputs.drivers.join('\n'),
+      PACK: shellWords(tools.argv({ tool: 'mksquashfs', args })),
+      SOURCE_DATE_EPOCH: String(inputs.epoch),
     },
-    tree: { folder, from: request.debs.map(({ path }) => path) },
-    ...options,
+    tree: { folder, from: paths },
+    onLine: bench.note,
+    signal: bench.signal,
   })
-  return squashfs
+  return { files: { tree: squashfs } }
 }
 
 /**

@@ -3,7 +3,6 @@
  * same folder.
  */
 import { open, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 
@@ -28,18 +27,16 @@ export function ext4Arguments(request: Ext4Request, folder: string, image: strin
   ]
 }
 
-/** Writes a file system of `size` bytes to `image`, with what is in `folder`. */
+/** Writes a file system of `size` bytes to `image`, with what is in `folder`; the tools must see both. */
 export async function writeExt4(
   request: Ext4Request,
   folder: string,
   image: string,
   tools: ToolRunner,
-  readable: string[],
 ): Promise<void> {
   await tools.run({
     tool: 'mke2fs',
     args: ext4Arguments(request, folder, image),
-    binds: [{ path: dirname(image), write: true }, { path: folder }, ...readable.map((path) => ({ path }))],
     env: { SOURCE_DATE_EPOCH: String(request.epoch) },
   })
   // mke2fs leaves a tail that it did not touch unwritten.

@@ -4,7 +4,6 @@
  * Left out: everything that a boot partition does not need (other FAT widths, attributes, deletion).
  */
 import { open } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, SECTOR } from '../base/units.js'
@@ -26,15 +25,9 @@ export interface FatRequest {
 }
 
 /**
- * Writes a FAT32 image of exactly `size` bytes to `image`. `readable` are the folders that the sources are in.
- * Throws `fat-full` where the files do not fit. mtools takes times from SOURCE_DATE_EPOCH and the serial from `-N`, so that nothing depends on the moment.
+ * Writes a FAT32 image of exactly `size` bytes to `image`; the tools must see that, and the sources. Throws `fat-full` where the files do not fit. mtools takes times from SOURCE_DATE_EPOCH and the serial from `-N`, so that nothing depends on the moment.
  */
-export async function writeFat(
-  request: FatRequest,
-  image: string,
-  tools: ToolRunner,
-  readable: string[],
-): Promise<void> {
+export async function writeFat(request: FatRequest, image: string, tools: ToolRunner): Promise<void> {
   const file = await open(image, 'w')
   await file.truncate(request.size)
   await file.close()
@@ -42,7 +35,6 @@ export async function writeFat(
     tools.run({
       tool,
       args: ['-i', image, ...args],
-      binds: [{ path: dirname(image), write: true }, ...readable.map((path) => ({ path }))],
       env: { SOURCE_DATE_EPOCH: String(request.epoch), MTOOLS_SKIP_CHECK: '1' },
     })
   const sectors = String(request.size / SECTOR)

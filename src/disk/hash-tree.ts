@@ -2,7 +2,6 @@
  * dm-verity hash trees, made by veritysetup(8) behind the bytes that they cover.
  */
 import { appendFile, truncate } from 'node:fs/promises'
-import { dirname } from 'node:path'
 import { derivedUuid, sha256, sha256File } from '../base/digests.js'
 import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, MiB } from '../base/units.js'
@@ -17,7 +16,7 @@ export interface HashTree {
 }
 
 /**
- * Pads `image` to whole blocks and appends its hash tree. Salt and UUID derive from the bytes that are covered, so
+ * Pads `image` to whole blocks and appends its hash tree; the tools must see it. Salt and UUID derive from the bytes that are covered, so
  * that equal payloads stay equal; a salt defends against precomputed collisions, and needs no secrecy
  * (kernel: Documentation/admin-guide/device-mapper/verity.rst).
  */
@@ -39,7 +38,6 @@ export async function appendHashTree(image: string, tools: ToolRunner): Promise<
       `--salt=${sha256(`keyvisor verity salt ${digest}`)}`,
       `--uuid=${derivedUuid('verity', digest)}`,
     ],
-    binds: [{ path: dirname(image), write: true }],
   })
   const rootHash = /^Root hash:\s+([0-9a-f]{64})$/m.exec(stdout)?.[1]
   if (!rootHash) throw new Error(`BUG: veritysetup gave no root hash: ${stdout}`)

@@ -1,6 +1,9 @@
 /**
  * A user's image file, opened for reading its headers.
  */
+import { KeyvisorError } from '../base/errors.js'
+import { errorWords } from '../base/file-errors.js'
+import type { Bytes } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
 import { examineImage, type Image } from './image.js'
 import type { ImageBytes } from './image-format.js'
@@ -21,4 +24,24 @@ export async function examineImageFile(path: string, format: 'qcow2' | 'raw', na
   } finally {
     await file.close()
   }
+}
+
+/**
+ * Virtual size of the disk in an image, from its headers alone. Throws `file-missing` when it cannot be read, and what
+ * `examineImage` of disk/image.ts throws.
+ */
+export async function imageVirtualSize(path: string, format: 'qcow2' | 'raw'): Promise<Bytes> {
+  return (await examineUserImage(path, format, path)).virtualSize
+}
+
+/** The same for an image that a user names: throws `file-missing` when it cannot be read. */
+export async function examineUserImage(path: string, format: 'qcow2' | 'raw', name: string): Promise<Image> {
+  return examineImageFile(path, format, name).catch((cause) => {
+    if (cause instanceof KeyvisorError) throw cause
+    const hint = 'correct the path, or make the file readable'
+    throw new KeyvisorError('file-missing', `the image ${name} cannot be read: ${errorWords(cause)}`, {
+      hint,
+      cause,
+    })
+  })
 }

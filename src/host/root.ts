@@ -6,15 +6,32 @@
  */
 import { copyFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Keyed } from '../base/keyed.js'
 import { packageFile } from '../base/package.js'
 import { shellWords } from '../base/shell.js'
-import type { ToolRunner } from '../base/tool.js'
-import { moduleClosure, overlayEntries, type TarEntry, writeTar } from '../debian/files.js'
+import { GiB, MiB } from '../base/units.js'
+import {
+  keyedFiles,
+  type LaidFiles,
+  moduleClosure,
+  overlayEntries,
+  type TarEntry,
+  writeTar,
+} from '../debian/files.js'
 import { refusalOr, writeLaying } from '../debian/lay.js'
 import { runInNamespace } from '../debian/script.js'
-import { appendHashTree, type HashTree } from '../disk/hash-tree.js'
-import type { Secrets } from '../plan/secrets.js'
+import { appendHashTree } from '../disk/hash-tree.js'
+import { hasSecrets, type Secrets } from '../plan/secrets.js'
 import type { HostPlan } from '../plan/types.js'
+import {
+  objectOf,
+  type Room,
+  type Stage,
+  type StageDefinition,
+  type StageOutput,
+  type StageResult,
+  type Workbench,
+} from '../store/stage.js'
 import { networkFiles } from './network.js'
 import { wifiConfiguration } from './wifi.js'
 
@@ -37,16 +54,7 @@ const ROOT_SQUASHFS = [
  */
 const NOT_PACKED = ['dev/*', 'boot/*']
 
-export interface HostFiles {
-  root: string
-  tree: HashTree
-  kernel: string
-  initrd: string
-  /** Lines of `name version architecture`, dpkg's own list. */
-  packages: string
-}
-
-/** Everything that is laid over the Debian tree, as entries; the stage's key is made from the same. */
+/** Everything of ours that is laid over the Debian tree. */
 export async function hostEntries(host: HostPlan): Promise<TarEntry[]> {
   return [
     ...(await overlayEntries(packageFile('src/host/overlay'))),
@@ -54,6 +62,11 @@ export async function hostEntries(host: HostPlan): Promise<TarEntry[]> {
     ...(await stickModules()),
     ...profileEntries(host),
   ]
+}
+
+/** What is laid over the host's tree, the user's own files among it. */
+export async function hostFiles(host: HostPlan): Promise<Keyed<LaidFiles>> {
+  return keyedFiles(await hostEntries(host), host.files)
 }
 
 /** The programs that run on the stick, as tsc emitted them. */
@@ -92,74 +105,90 @@ function keyboardText({ layout, variant, options }: HostPlan['keyboard']): strin
   return `XKBMODEL=pc105\nXKBLAYOUT=${layout}\nXKBVARIANT=${variant}\nXKBOPTIONS=${options}\nBACKSPACE=guess\n`
 }
 
-export interface HostRequest {
-  host: HostPlan
-  /** Version of Keyvisor. */
+/** The host's plan, but for what is handed over by itself, and for what the boot configuration has. */
+export type HostSettings = Omit<HostPlan, 'files' | 'kernelArguments'>
+
+export interface RootInputs {
+  settings: HostSettings
+  /** Version of Keyvisor, which the host shows. */
   version: string
-  secrets: Secrets
-  /** The packed Debian tree. */
-  treeSquashfs: string
-  entries: TarEntry[]
+  /** A slow digest of them in the key, since keys are published; empty where there are none. */
+  secrets: Keyed<Secrets>
+  files: Keyed<LaidFiles>
   epoch: number
 }
 
-/** Makes the root in `scratch`. `readable` are folders of the inputs (the store). */
-export async function packHostRoot(
-  request: HostRequest,
-  scratch: string,
-  tools: ToolRunner,
-  readable: string[],
-  options: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
-): Promise<HostFiles> {
-  const { host, epoch } = request
-  const overlay = join(scratch, 'overlay.tar')
-  await writeTar(request.entries, epoch, overlay)
-  await writeLaying(host.files, 'host.files', epoch, scratch)
-  await writeSecrets(request, scratch)
-  await copyFile(packageFile('src/host/customize.sh'), join(scratch, 'customize.sh'))
-  const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
+/** As large as its tree, and packed once more. The estimate was measured on the demo, its hash tree included. */
+const ROOM: Room = { scratch: GiB, result: 300 * MiB, objects: { root: 182 * MiB } }
+
+/** The stage that makes of the host's tree its root, its kernel and its initrd. */
+export function rootStage(inputs: RootInputs, tree: Stage): StageDefinition<RootInputs, 'tree'> {
+  return {
+    name: 'root',
+    title: 'make the host root',
+    program: 'host/root',
+    inputs,
+    reads: { tree },
+    room: () => ROOM,
+    make: makeRoot,
+  }
+}
+
+async function makeRoot(
+  bench: Workbench,
+  inputs: RootInputs,
+  read: Record<'tree', StageResult>,
+): Promise<StageOutput> {
+  const { scratch, tools } = bench
+  await layInputs(inputs, scratch)
   const root = join(scratch, 'root.squashfs')
   const folder = join(scratch, 'root')
-  const unpack = ['-q', '-n', '-f', '-d', folder, request.treeSquashfs]
-  const env = { SOURCE_DATE_EPOCH: String(epoch) }
+  const tree = objectOf(read.tree, 'tree').path
+  const unpack = ['-q', '-n', '-f', '-d', folder, tree]
   const notPacked = ['-wildcards', '-ef', join(scratch, 'not-packed'), '-e', ...NOT_PACKED]
   const pack = [folder, root, ...ROOT_SQUASHFS, ...notPacked]
   await runInNamespace({
     path: packageFile('src/host/root.sh'),
     env: {
-      ...env,
+      SOURCE_DATE_EPOCH: String(inputs.epoch),
       SCRATCH: scratch,
-      UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack, binds })),
-      PACK: shellWords(tools.argv({ tool: 'mksquashfs', args: pack, binds, env })),
-      VERSION: request.version,
-      ADMIN: host.admin.name,
-      LOCALE: host.locale,
-      TIMEZONE: host.timezone,
+      UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack })),
+      PACK: shellWords(tools.argv({ tool: 'mksquashfs', args: pack })),
+      VERSION: inputs.version,
+      ADMIN: inputs.settings.admin.name,
+      LOCALE: inputs.settings.locale,
+      TIMEZONE: inputs.settings.timezone,
     },
-    tree: { folder, from: [request.treeSquashfs, overlay, join(scratch, 'files.tar')] },
-    ...options,
+    tree: { folder, from: [tree, join(scratch, 'overlay.tar'), join(scratch, 'files.tar')] },
+    onLine: bench.note,
+    signal: bench.signal,
   }).catch(async (error) => {
     throw await refusalOr(error, scratch)
   })
-  const tree = await appendHashTree(root, tools)
-  return {
-    root,
-    tree,
-    kernel: join(scratch, 'vmlinuz'),
-    initrd: join(scratch, 'initrd.img'),
-    packages: join(scratch, 'packages'),
-  }
+  const facts = { ...(await appendHashTree(root, tools)) }
+  const file = (name: string) => join(scratch, name)
+  const files = { root, kernel: file('vmlinuz'), initrd: file('initrd.img'), packages: file('packages') }
+  return { files, facts, isPrivate: hasSecrets(inputs.secrets.value) }
+}
+
+/** Writes what the script lays over the tree into `scratch`. */
+async function layInputs(inputs: RootInputs, scratch: string): Promise<void> {
+  const { overlay, own } = inputs.files.value
+  await writeTar(overlay, inputs.epoch, join(scratch, 'overlay.tar'))
+  await writeLaying(own, 'host.files', inputs.epoch, scratch)
+  await writeSecrets(inputs, scratch)
+  await copyFile(packageFile('src/host/customize.sh'), join(scratch, 'customize.sh'))
 }
 
 /**
  * Secrets reach the scripts as files that only the builder can read: arguments and environments are everybody's to see
  * (proc(5)).
  */
-async function writeSecrets({ host, secrets }: HostRequest, scratch: string): Promise<void> {
-  const { passwordHash, wifi } = secrets
+async function writeSecrets({ settings, secrets }: RootInputs, scratch: string): Promise<void> {
+  const { passwordHash, wifi } = secrets.value
   // A line of chpasswd(8).
-  const password = passwordHash ? `${host.admin.name}:${passwordHash.reveal()}\n` : ''
+  const password = passwordHash ? `${settings.admin.name}:${passwordHash.reveal()}\n` : ''
   await writeFile(join(scratch, 'password'), password, { mode: 0o600, flag: 'wx' })
-  const configuration = wifi.length > 0 ? wifiConfiguration(host.wifi, secrets) : ''
+  const configuration = wifi.length > 0 ? wifiConfiguration(settings.wifi, secrets.value) : ''
   await writeFile(join(scratch, 'wifi.conf'), configuration, { mode: 0o600, flag: 'wx' })
 }

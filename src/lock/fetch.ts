@@ -2,6 +2,7 @@
  * Fetching: how locked packages come into the store, from the archives that have them.
  */
 
+import type { Sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { onDisk } from '../base/file-errors.js'
 import { removeScratch } from '../base/namespace.js'
@@ -35,7 +36,8 @@ export interface DebSource {
  * succeeds when the store has them. Throws `package-gone`, and `packages-missing` offline, each with all names.
  */
 export async function fetchDebs(source: DebSource, sets: string[], place: Workplace): Promise<void> {
-  await fetchUnless(source, sets, place, (item) => place.store.has(item.sha256, item.size))
+  const items = sets.flatMap((set) => lockedSet(source.lock, set))
+  await fetchUnless(source, items, place, (item) => place.store.has(item.sha256, item.size))
 }
 
 /**
@@ -47,25 +49,42 @@ export async function lockedDebs(
   sets: string[],
   place: Workplace,
 ): Promise<Record<string, Deb[]>> {
-  await fetchUnless(
-    source,
-    sets,
-    place,
-    async (item) => !!(await place.store.verified(item.sha256, item.size)),
-  )
+  const items = sets.flatMap((set) => lockedSet(source.lock, set))
+  await fetchDamaged(source, items, place)
   const deb = (item: LockedPackage): Deb => ({ item, path: place.store.objectPath(item.sha256) })
   return Object.fromEntries(sets.map((set) => [set, lockedSet(source.lock, set).map(deb)]))
 }
 
+/** The same for single packages, of which the lock has those digests: their paths. */
+export async function lockedPaths(
+  source: DebSource,
+  wanted: readonly { sha256: Sha256 }[],
+  place: Workplace,
+): Promise<string[]> {
+  const digests = new Set(wanted.map(({ sha256 }) => sha256))
+  const items = Object.values(source.lock.packages).filter(({ sha256 }) => digests.has(sha256))
+  await fetchDamaged(source, items, place)
+  return wanted.map(({ sha256 }) => place.store.objectPath(sha256))
+}
+
+function fetchDamaged(source: DebSource, items: LockedPackage[], place: Workplace): Promise<void> {
+  return fetchUnless(
+    source,
+    items,
+    place,
+    async (item) => !!(await place.store.verified(item.sha256, item.size)),
+  )
+}
+
 async function fetchUnless(
-  { lock, archives }: DebSource,
-  sets: string[],
+  { archives }: DebSource,
+  items: LockedPackage[],
   place: Workplace,
   stored: (item: LockedPackage) => Promise<boolean>,
 ): Promise<void> {
-  const all = new Map(sets.flatMap((set) => lockedSet(lock, set)).map((item) => [item.sha256, item]))
   const missing: LockedPackage[] = []
-  for (const item of all.values()) if (!(await stored(item))) missing.push(item)
+  for (const item of new Map(items.map((item) => [item.sha256, item])).values())
+    if (!(await stored(item))) missing.push(item)
   if (missing.length === 0) return
   if (place.offline) throw lacking(missing)
   await fetchMissing(missing, archives, place)

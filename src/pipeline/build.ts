@@ -9,19 +9,19 @@ import { onDisk } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import { removeScratch } from '../base/namespace.js'
 import { checkOut } from '../base/writable.js'
+import { manifestOf, stickFacts } from '../host/esp.js'
+import { type Manifest, writeImage } from '../image/image.js'
 import { placed } from '../prepare/locate.js'
-import type { Prepared, PrepareRequest } from '../prepare/prepare.js'
-import type { Manifest } from '../stick/manifest.js'
+import { type Prepared, type PrepareRequest, packingTools } from '../prepare/prepare.js'
 import { pruneStore } from '../store/prune.js'
+import type { Stage, StageIdentity, StageResult } from '../store/stage.js'
 import { replaceFile, type Store, storeLimit } from '../store/store.js'
 import { fileStamp } from '../store/unchanged.js'
 import type { Workplace } from '../store/workplace.js'
 import { type Explanation, explain, lastInputs, rememberInputs, spellOut } from './explain.js'
-import { makeFinal } from './image.js'
-import { makePayloads } from './payloads.js'
 import { type PlannedBuild, planBuild } from './plan-build.js'
+import { makeResults, type Results } from './results.js'
 import { checkSpace } from './space.js'
-import type { Stage } from './stage.js'
 import { type Stages, stageList } from './stages.js'
 
 export interface BuildRequest extends PrepareRequest {
@@ -73,7 +73,7 @@ async function build(request: BuildRequest, place: Workplace): Promise<BuildResu
   const image = join(out, `${prepared.plan.name}.img`)
   const manifestFile = join(out, `${prepared.plan.name}.manifest.json`)
   const { stages, lockFile, lockMade, warnings } = prepared
-  const inputs = spellOut(stages, prepared.meanings)
+  const inputs = spellOut(stages)
   const before = request.explain ? await lastInputs(place.store, image) : undefined
   const earlier = await readFile(manifestFile, 'utf8').catch(() => undefined)
   const kept = await unchangedImage(prepared, image, manifestFile, place)
@@ -103,14 +103,43 @@ async function makeImage(
   place: Workplace,
 ): Promise<Manifest> {
   await checkSpace(prepared, place.store, dirname(image))
-  const payloads = await makePayloads(prepared, place).catch(async (error) => {
+  const results = await makeResults(prepared, place).catch(async (error) => {
     throw await placed(error, prepared.profileFile)
   })
   const { title } = prepared.stages.image
-  const manifest = await onDisk(title, () => makeFinal(prepared, payloads, image, place), image)
+  const manifest = await onDisk(title, () => assemble(prepared, results, image, place), image)
   await replaceFile(manifestFile, `${JSON.stringify(manifest, null, 2)}\n`)
   await rememberImage(prepared, image, place)
   return manifest
+}
+
+function assemble(
+  planned: PlannedBuild,
+  results: Results,
+  image: string,
+  place: Workplace,
+): Promise<Manifest> {
+  const { plan, stages, isPrivate } = planned
+  const request = {
+    identity: stages.image,
+    plan,
+    manifest: manifestOf(stickFacts(planned), mapped(stages.esp.reads, results)),
+    tools: packingTools(planned).packages,
+    bases: mapped(stages.guestDisks, results),
+    isPrivate,
+  }
+  const { loader, esp, hostRoot, library } = stages
+  const read = {
+    loader: results(loader),
+    esp: results(esp),
+    root: results(hostRoot),
+    library: results(library),
+  }
+  return writeImage(request, read, image, place)
+}
+
+function mapped(stages: Record<string, Stage>, results: Results): Record<string, StageResult> {
+  return Object.fromEntries(Object.entries(stages).map(([name, stage]) => [name, results(stage)]))
 }
 
 /** Names of all stages, each of which this build has used, though it ran none. */
@@ -164,6 +193,6 @@ async function rememberImage({ stages }: PlannedBuild, image: string, place: Wor
   })
 }
 
-function imageRecordKey(stage: Stage, image: string): string {
+function imageRecordKey(stage: StageIdentity, image: string): string {
   return sha256(`image ${stage.key} at ${image}`)
 }

@@ -2,14 +2,12 @@
  * Checking a build: the same image once more, from nothing but the locked packages and the profile's own files, and
  * both must have the same bytes.
  */
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import { makeFolder } from '../base/make-folder.js'
 import { removeScratch } from '../base/namespace.js'
 import type { ProgressEvent } from '../base/progress.js'
-import { type DebSource, lockedDebs } from '../lock/fetch.js'
-import { Store } from '../store/store.js'
+import { seededStore } from '../prepare/seed.js'
 import type { Workplace } from '../store/workplace.js'
 import { type BuildRequest, type BuildResult, buildImage } from './build.js'
 import { planBuild } from './plan-build.js'
@@ -42,17 +40,6 @@ export async function checkBuild(
   } finally {
     await removeScratch(folder)
   }
-}
-
-/** A store with the locked packages and nothing else, by links: scratch is on the store's own file system. */
-async function seededStore(source: DebSource, folder: string, place: Workplace): Promise<Store> {
-  await lockedDebs(source, Object.keys(source.lock.sets), place)
-  const store = await Store.open(folder)
-  for (const { sha256 } of Object.values(source.lock.packages)) {
-    await makeFolder(dirname(store.objectPath(sha256)))
-    await place.store.linkObject(sha256, store.objectPath(sha256))
-  }
-  return store
 }
 
 /** So that nobody takes the second build's stages for the first's. */

@@ -1,19 +1,15 @@
 /**
  * Explaining a build: which stages ran, and which of their inputs differ from those of the last build of the same image.
  *
- * What a stage's inputs say by digests is spelled out, as far as it is known: files by path, packages by version.
+ * A stage's inputs say what they are of: files by path, packages by version.
  */
 
 import type { Json, Sha256 } from '../base/digests.js'
 import { sha256 } from '../base/digests.js'
 import { type JsonChange, jsonChanges } from '../base/json-changes.js'
-import { lookUp } from '../base/lookup.js'
+import type { StageIdentity } from '../store/stage.js'
 import type { Store } from '../store/store.js'
-import type { Stage } from './stage.js'
 import { type Stages, stageList } from './stages.js'
-
-/** What digests among the inputs stand for: members by name, such as `{"/etc/hostname": …}`. */
-export type Meanings = Record<Sha256, Record<string, Json>>
 
 /** By name of the stage: its inputs, spelled out. */
 export type SpelledOut = Record<string, Record<string, Json>>
@@ -29,35 +25,13 @@ export interface Explanation {
   known: boolean
 }
 
-/** Inputs that go by another name here, since their digests are spelled out. */
-const NAMES: Record<string, string> = { entries: 'files' }
-
-export function spellOut(stages: Stages, meanings: Meanings): SpelledOut {
-  const list = stageList(stages)
-  const names = new Map(list.map(({ key, name }) => [key, name]))
-  return Object.fromEntries(list.map(({ name, inputs }) => [name, spelledInputs(inputs, names, meanings)]))
+export function spellOut(stages: Stages): SpelledOut {
+  return Object.fromEntries(stageList(stages).map((stage) => [stage.name, spelledInputs(stage)]))
 }
 
-function spelledInputs(
-  inputs: Stage['inputs'],
-  stages: Map<Sha256, string>,
-  meanings: Meanings,
-): Record<string, Json> {
-  const spelled: Record<string, Json> = {}
-  const add = (name: string, members: Record<string, Json>) => {
-    spelled[name] = { ...(spelled[name] as Record<string, Json> | undefined), ...members }
-  }
-  for (const [name, value] of Object.entries(inputs)) {
-    const digests = [value].flat().filter((item) => typeof item === 'string')
-    const known = digests.filter((digest) => stages.has(digest) || Object.hasOwn(meanings, digest))
-    if (known.length === 0) spelled[name] = value
-    for (const digest of known) {
-      const stage = stages.get(digest)
-      if (stage !== undefined) add('stages', { [stage]: digest })
-      else add(lookUp(NAMES, name) ?? name, lookUp(meanings, digest) ?? {})
-    }
-  }
-  return spelled
+function spelledInputs({ inputs, program, reads }: StageIdentity): Record<string, Json> {
+  const read = Object.values(reads).map(({ name, key }) => [name, key] as const)
+  return { ...inputs, program, ...(read.length > 0 ? { stages: Object.fromEntries(read) } : {}) }
 }
 
 /** @param reused names of the stages whose results the store had */

@@ -1,30 +1,33 @@
 /**
- * The stages of a build and their keys: a pure function of the plan, the lock and digests of our own files.
+ * The stages of a build: a pure function of the plan, the lock and what was read from files.
+ *
+ * What a stage is made of and how stands with its maker; here is who reads whom.
  */
-
-import type { Json, Sha256 } from '../base/digests.js'
+import type { Sha256 } from '../base/digests.js'
+import { Keyed } from '../base/keyed.js'
 import { lookUp } from '../base/lookup.js'
-import { setDigest } from '../lock/lock.js'
-import type { Lock } from '../lock/types.js'
-import type { GuestPlan, Plan } from '../plan/types.js'
-import { type Stage, stage } from './stage.js'
+import type { Bytes } from '../base/units.js'
+import { espStage, stickFacts } from '../host/esp.js'
+import { loaderStage } from '../host/loader.js'
+import { type RootInputs, rootStage } from '../host/root.js'
+import { hostTreeStage } from '../host/tree.js'
+import { type ImageParts, imageIdentity } from '../image/image.js'
+import { type Prepared, treePackages } from '../prepare/prepare.js'
+import { type DiskInputs, diskStage, guestTreeStage } from '../sources/debian/disk.js'
+import { imageStage } from '../sources/image/disk.js'
+import { libraryStage } from '../sources/library.js'
+import { type Common, type Stage, type StageIdentity, stageOf } from '../store/stage.js'
 
-/** What was read from files before the keys could be made. */
-export interface InputDigests {
-  /** Keyvisor itself (program.ts). */
-  program: Sha256
-  /** What is laid over the host's tree, the user's files among it. */
-  hostEntries: Sha256
-  /** Of the secrets in the host's root: a slow one, since keys are published. Empty where there are none. */
-  secrets: string
-  /** Version of Keyvisor, which the host shows. */
-  version: string
+/** What was read before the keys could be made. */
+export interface BuildFacts extends Common {
+  /** What is laid over the host's tree. */
+  hostFiles: RootInputs['files']
   /** The same of each guest from Debian packages. */
-  guestEntries: Record<string, Sha256>
-  /** Version of the builder's own mmdebstrap, the one tool that comes from no tree. */
+  guestFiles: Record<string, DiskInputs['files']>
+  /** What each guest's image takes on its disk. */
+  occupied: Record<string, Bytes>
+  /** Version of the builder's own mmdebstrap. */
   mmdebstrap: string
-  /** Which tools make the bytes: the digest of the tree's packages, or a word that says they are the machine's. */
-  tools: string
 }
 
 export interface Stages {
@@ -32,120 +35,73 @@ export interface Stages {
   hostRoot: Stage
   /** Of guests from Debian packages. */
   guestTrees: Record<string, Stage>
+  /** The base image of each guest. */
   guestDisks: Record<string, Stage>
   library: Stage
   loader: Stage
   esp: Stage
-  image: Stage
+  /** No object of the store: it is written where it will be. */
+  image: StageIdentity
 }
 
-/**
- * Drivers that no host of virtual machines needs: a third of the kernel's modules. Which of them stay because a kept module
- * needs them is found in the tree (`debian/tree.sh`).
- */
-export const EXCLUDED_DRIVERS = [
-  ...['sound', 'drivers/media', 'drivers/staging', 'drivers/infiniband', 'drivers/isdn', 'drivers/iio'],
-  ...['drivers/gpu/drm/amd', 'drivers/gpu/drm/nouveau', 'drivers/gpu/drm/xe', 'drivers/accel'],
-]
+type GuestPlan = Prepared['plan']['guests'][number]
+type Planned = Pick<Prepared, 'plan' | 'lock' | 'secrets' | 'builder'>
 
-/** What is not unpacked into a host's tree: nobody reads manuals on a stick. */
-export const HOST_EXCLUDES = [
-  ...['doc', 'man', 'info', 'locale', 'lintian', 'bug'].map((name) => `path-exclude=/usr/share/${name}/*`),
-  'path-include=/usr/share/doc/*/copyright',
-]
+export function planStages(prepared: Planned, facts: BuildFacts): Stages {
+  const { plan, secrets, builder } = prepared
+  const { epoch, host, network } = plan
+  const hostTree = stageOf(
+    hostTreeStage({ ...treePackages(prepared, 'host'), mmdebstrap: facts.mmdebstrap }),
+    facts,
+  )
+  const { files: _, kernelArguments, ...settings } = host
+  const root = { settings, version: builder, secrets, epoch }
+  const hostRoot = stageOf(rootStage({ ...root, files: facts.hostFiles }, hostTree), facts)
+  const { guestTrees, guestDisks } = guestStages(prepared, facts)
 
-export function planStages(plan: Plan, lock: Lock, digests: InputDigests): Stages {
-  const { program } = digests
-  const common = { program, tools: digests.tools, epoch: plan.epoch }
-  const tree = (name: string, title: string, set: string, rest: Record<string, Json>) =>
-    stage(name, 1, title, {
-      ...common,
-      packages: setDigest(lock, set),
-      mmdebstrap: digests.mmdebstrap,
-      ...rest,
-    })
-
-  const hostTree = tree('tree.host', 'install the host', 'host', {
-    asked: plan.host.packages,
-    excludes: HOST_EXCLUDES,
-    drivers: EXCLUDED_DRIVERS,
-  })
-  const { files: _, kernelArguments, ...hostSettings } = plan.host
-  const hostRoot = stage('root', 3, 'make the host root', {
-    ...common,
-    tree: hostTree.key,
-    entries: digests.hostEntries,
-    version: digests.version,
-    settings: hostSettings as unknown as Json,
-    secrets: digests.secrets,
-  })
-
-  const guestTrees: Record<string, Stage> = {}
-  const guestDisks: Record<string, Stage> = {}
-  for (const guest of plan.guests) {
-    const { name, source } = guest
-    if (source.kind === 'debian') {
-      const rest = { asked: source.packages, excludes: [], drivers: [] }
-      guestTrees[name] = tree(`tree.${name}`, `install guest ${name}`, `guest.${name}`, rest)
-    }
-    guestDisks[name] = guestDisk(guest, guestTrees[name], digests, common)
-  }
-
-  const library = stage('library', 1, 'pack the library', {
-    ...common,
-    name: plan.name,
-    network: plan.network as unknown as Json,
-    guests: plan.guests.map(definitionOf) as unknown as Json,
-    disks: plan.guests.map((guest) => (guestDisks[guest.name] as Stage).key),
-  })
-  const loader = stage('loader', 2, 'make the BIOS boot loader', common)
-  const esp = stage('esp', 3, 'pack the boot partition', {
-    ...common,
-    root: hostRoot.key,
-    library: library.key,
-    kernelArguments,
-    size: plan.stick.esp,
-    firmware: plan.stick.firmware,
-    dataMinimum: plan.stick.dataMinimum,
-    name: plan.name,
-  })
-  const image = stage('image', 3, 'assemble the image', {
-    program,
-    esp: esp.key,
-    root: hostRoot.key,
-    library: library.key,
-    loader: loader.key,
-    stick: plan.stick as unknown as Json,
-    name: plan.name,
-  })
+  const bases = Object.fromEntries(
+    Object.entries(guestDisks).map(([name, stage]) => [`base.${name}` as const, stage]),
+  )
+  const definitions = { name: plan.name, network, guests: plan.guests.map(definitionOf), epoch }
+  const library = stageOf(libraryStage(definitions, bases), facts)
+  const loader = stageOf(loaderStage(), facts)
+  const manifest = stickFacts(prepared)
+  const boot = { size: plan.stick.esp, kernelArguments, manifest, epoch }
+  const esp = stageOf(espStage(boot, { root: hostRoot, library, ...bases }), facts)
+  const image = imageIdentity(plan, { loader, esp, root: hostRoot, library }, facts.programOf)
   return { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image }
 }
 
-function guestDisk(
-  guest: GuestPlan,
-  tree: Stage | undefined,
-  digests: InputDigests,
-  common: { program: Sha256; tools: string; epoch: number },
-): Stage {
-  const { source, name } = guest
-  if (source.kind === 'image') {
-    return stage(`import.${name}`, 1, `check the image of guest ${name}`, {
-      program: common.program,
-      tools: common.tools,
-      sha256: source.sha256,
-      format: source.format,
-    })
-  }
-  return stage(`disk.${name}`, 3, `make the disk of guest ${name}`, {
-    ...common,
-    tree: (tree as Stage).key,
-    entries: lookUp(digests.guestEntries, name) ?? missing(name),
-    // The disk's GUIDs and the file system's UUID derive from it.
-    uuid: guest.uuid,
-    units: source.units,
-    sources: source.sources,
-    size: source.size,
+function guestStages(prepared: Planned, facts: BuildFacts): Pick<Stages, 'guestTrees' | 'guestDisks'> {
+  const guestTrees: Record<string, Stage> = Object.create(null)
+  const guestDisks: Record<string, Stage> = Object.create(null)
+  prepared.plan.guests.forEach((guest, index) => {
+    const { name, uuid, source } = guest
+    if (source.kind === 'image') {
+      guestDisks[name] = stageOf(importStage(guest, source, facts), facts)
+      return
+    }
+    const packages = { ...treePackages(prepared, `guest.${name}`), mmdebstrap: facts.mmdebstrap }
+    const tree = stageOf(guestTreeStage(name, packages), facts)
+    const { size, units } = source
+    const files = lookUp(facts.guestFiles, name) ?? missing(name)
+    const place = new Keyed(`guests[${index}].source.debian`, '')
+    const { epoch } = prepared.plan
+    guestTrees[name] = tree
+    guestDisks[name] = stageOf(diskStage({ name, uuid, size, units, files, place, epoch }, tree), facts)
   })
+  return { guestTrees, guestDisks }
+}
+
+function importStage(
+  { name }: GuestPlan,
+  source: Extract<GuestPlan['source'], { kind: 'image' }>,
+  { occupied }: BuildFacts,
+) {
+  const { path, format, sha256, size } = source
+  const inputs = { path: new Keyed(path, ''), format, sha256, size }
+  const title = `check the image of guest ${name}`
+  return imageStage(`import.${name}`, title, inputs, lookUp(occupied, name) ?? missing(name))
 }
 
 /** A guest without where its disk comes from: that is in the key of its disk. */
@@ -153,17 +109,25 @@ function definitionOf({ source: _, ...definition }: GuestPlan) {
   return definition
 }
 
-function missing(path: string): never {
-  throw new Error(`BUG: no digest of ${path}`)
+function missing(guest: string): never {
+  throw new Error(`BUG: nothing was read of guest ${guest}`)
 }
 
-/** Every stage in the order in which a build runs them, trees that are shared once. */
-export function stageList(stages: Stages): Stage[] {
-  const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image } = stages
+/** What the image is put together from. */
+export function imageParts({ loader, esp, hostRoot: root, library }: Stages): ImageParts {
+  return { loader, esp, root, library }
+}
+
+/** Every stage with a result in the store, in the order in which a build runs them; trees that are shared once. */
+export function storedStages(stages: Stages): Stage[] {
+  const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp } = stages
   const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(guestDisks)]
-  const unique = new Map<string, Stage>()
-  for (const item of [...all, library, loader, esp, image]) {
-    if (!unique.has(item.key)) unique.set(item.key, item)
-  }
+  const unique = new Map<Sha256, Stage>()
+  for (const item of [...all, library, loader, esp]) if (!unique.has(item.key)) unique.set(item.key, item)
   return [...unique.values()]
+}
+
+/** The same, and the image. */
+export function stageList(stages: Stages): StageIdentity[] {
+  return [...storedStages(stages), stages.image]
 }

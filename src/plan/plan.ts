@@ -7,12 +7,11 @@
  */
 
 import { resolve } from 'node:path/posix'
-import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes, parseBytes, parsePercent } from '../base/units.js'
 import type { PlannedFile } from '../debian/types.js'
-import type { GuestNic, LibraryGuest, LibraryIndex, Ready } from '../guest/definition.js'
+import type { GuestNic, Ready } from '../guest/definition.js'
 import { MOST_DISKS } from '../guest/domain-devices.js'
 import { startOrder } from '../guest/sizing.js'
 import type { Lock } from '../lock/types.js'
@@ -274,29 +273,6 @@ function bytes(text: string): Bytes {
   const value = parseBytes(text)
   if (value === undefined) throw new Error(`BUG: ${text} is not a size`)
   return value
-}
-
-/**
- * What the library carries for the stick to read.
- *
- * @param bases the finished base image of each guest, by guest: digest of the qcow2 and its virtual size
- */
-export function libraryIndex(
-  plan: Plan,
-  bases: Readonly<Record<string, { sha256: string; size: Bytes }>>,
-): LibraryIndex {
-  const guests = plan.guests.map(({ source: _, ...definition }): LibraryGuest => {
-    const base = lookUp(bases, definition.name)
-    if (!base) throw new Error(`BUG: guest ${definition.name} has no base image`)
-    const digest = sha256(canonicalJson([definition as unknown as Json, base.sha256]))
-    const { sha256: baseDigest, size } = base
-    return {
-      ...definition,
-      base: { file: `${baseDigest}.qcow2`, sha256: baseDigest, size },
-      definition: digest,
-    }
-  })
-  return { version: 1, name: plan.name, network: plan.network, guests }
 }
 
 /** Freezes a value and all that is in it. */

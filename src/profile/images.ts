@@ -11,7 +11,7 @@ import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
 import { type Bytes, formatBytes } from '../base/units.js'
 import type { Image } from '../disk/image.js'
-import { examineImageFile } from '../disk/image-file.js'
+import { examineImageFile, imageVirtualSize } from '../disk/image-file.js'
 import { leastLibrary } from '../stick/limits.js'
 import type { Finding, ProfilePath } from '../yaml/problems.js'
 import { type Found, regularFile } from './named-file.js'
@@ -103,4 +103,13 @@ function librarySize(profile: Sound<Profile>, images: Image[]): Finding[] {
   const message = `the guests' images have ${formatBytes(content)}, the library has ${stick.library}`
   const hint = 'raise stick.library, or leave it out'
   return [{ code: 'library-too-large', path: ['stick', 'library'], message, hint }]
+}
+
+/** Virtual size of each guest's image, by guest. Throws as `imageVirtualSize` of disk/image-file.ts. */
+export async function imageSizes(profile: Profile, folder: string): Promise<Record<string, Bytes>> {
+  const sizes: Record<string, Bytes> = Object.create(null)
+  for (const { name, source } of profile.guests ?? []) {
+    if ('image' in source) sizes[name] = await imageVirtualSize(resolve(folder, source.image), source.format)
+  }
+  return sizes
 }

@@ -42,6 +42,28 @@ export type ManifestGuest = Pick<
   'name' | 'uuid' | 'firmware' | 'changes' | 'autostart' | 'cpus' | 'memory' | 'ports' | 'ready'
 > & { base: Sha256 }
 
+/** The same before any bytes are made. */
+export type StickFacts = Omit<StickManifest, 'root' | 'library' | 'guests'> & {
+  guests: Omit<ManifestGuest, 'base'>[]
+}
+
+/** @param bases digest of each guest's base image, by its name */
+export function stickManifest(
+  facts: StickFacts,
+  { root, library }: Pick<StickManifest, 'root' | 'library'>,
+  bases: ReadonlyMap<string, Sha256>,
+): StickManifest {
+  const guests = facts.guests.map((guest) => ({
+    ...guest,
+    base: bases.get(guest.name) ?? missing(guest.name),
+  }))
+  return { ...facts, guests, root, library }
+}
+
+function missing(guest: string): never {
+  throw new Error(`BUG: guest ${guest} has no base image`)
+}
+
 /** `NAME.manifest.json`, beside the image. Its schema: `schemas/manifest.schema.json`. */
 export interface Manifest extends StickManifest {
   image: { file: string; size: Bytes; smallestStick: Bytes }

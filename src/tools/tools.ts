@@ -6,11 +6,13 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Sha256 } from '../base/digests.js'
 import { onDisk } from '../base/file-errors.js'
 import { removeScratch } from '../base/namespace.js'
 import { systemTools, type ToolRunner, treeTools } from '../base/tool.js'
 import type { Deb } from '../debian/tree.js'
 import { unpackToolsTree } from '../debian/tree.js'
+import { type DebSource, fetchDebs, lockedDebs, lockedPaths } from '../lock/fetch.js'
 import { isSealed, sealTree, treeDigestFile } from '../store/seal.js'
 import { storeFolder, touch } from '../store/store.js'
 import type { Workplace } from '../store/workplace.js'
@@ -36,6 +38,19 @@ export async function toolsTree(
     await onDisk(title, () => makeTree(place, name, title, tree, packages), place.store.folder)
   }
   return endedWith(treeTools(tree), place)
+}
+
+/** What the stages of a build need of a lock: every package in the store, and the tools that pack. */
+export async function buildTools(
+  source: DebSource,
+  key: string,
+  place: Workplace,
+): Promise<{ tools: ToolRunner; fetched(items: readonly { sha256: Sha256 }[]): Promise<string[]> }> {
+  // All sets, also what only artifacts need: a later build without network has everything.
+  await fetchDebs(source, Object.keys(source.lock.sets), place)
+  const packages = async () => (await lockedDebs(source, ['tools.pack'], place))['tools.pack'] ?? []
+  const tools = await toolsTree(place, 'tools', key, packages)
+  return { tools, fetched: (items) => lockedPaths(source, items, place) }
 }
 
 /** The same tools, each ended when the build is, wherever it was called. */

@@ -1,10 +1,10 @@
 import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { sha256 } from '../../src/base/digests.js'
+import { canonicalJson, sha256 } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import {
-  digestEntries,
+  keyedFiles,
   moduleClosure,
   overlayEntries,
   plannedEntries,
@@ -76,25 +76,36 @@ t.test('of two entries for one place the later wins', async (t) => {
   t.match((await list(tar))[0], /^-rw------- .* 5 /)
 })
 
-t.test('a digest changes with content, mode, owner and place, and with nothing else', async (t) => {
+t.test('a key changes with content, mode, owner and place, and with nothing else', async (t) => {
   const folder = t.testdir({ same: 'A', moved: 'A' })
   const from = (name: string): TarEntry => text('/a', '', { from: { file: join(folder, name) } })
-  const base = await digestEntries([from('same'), text('/b', 'B')])
-  t.strictSame(await digestEntries([text('/b', 'B'), from('moved')]), base)
-  t.strictSame(Object.keys(base.each), ['/a', '/b'])
-  const others = [
-    [text('/a', 'B'), text('/b', 'B')],
-    [{ ...from('same'), mode: 0o600 }, text('/b', 'B')],
-    [{ ...from('same'), owner: 'ada:ada' }, text('/b', 'B')],
-    [{ ...from('same'), target: '/c' }, text('/b', 'B')],
-    [from('same'), text('/b', '', { from: { link: 'B' } })],
-    [from('same')],
+  const key = async (...entries: TarEntry[]) =>
+    (await keyedFiles(entries, [])).toJSON() as Record<string, string>
+  const base = await key(from('same'), text('/b', 'B'))
+  t.strictSame(await key(text('/b', 'B'), from('moved')), base)
+  t.strictSame(Object.keys(base), ['/a', '/b'])
+  const others = await Promise.all([
+    key(text('/a', 'B'), text('/b', 'B')),
+    key({ ...from('same'), mode: 0o600 }, text('/b', 'B')),
+    key({ ...from('same'), owner: 'ada:ada' }, text('/b', 'B')),
+    key({ ...from('same'), target: '/c' }, text('/b', 'B')),
+    key(from('same'), text('/b', '', { from: { link: 'B' } })),
+    key(from('same')),
+  ])
+  t.equal(new Set([base, ...others].map((each) => canonicalJson(each))).size, others.length + 1)
+  t.not(others[0]?.['/a'], base['/a'])
+  t.equal(others[0]?.['/b'], base['/b'], 'each entry has a digest of its own')
+})
+
+t.test("the user's files are keyed by their bytes, not by where they lie", async (t) => {
+  const folder = t.testdir({ one: 'A', two: 'A', three: 'B' })
+  const own = (name: string) => [
+    { source: join(folder, name), target: '/a', mode: 0o644, owner: 'root:root' },
   ]
-  const all = await Promise.all(others.map((entries) => digestEntries(entries)))
-  t.equal(new Set([base, ...all].map((digests) => digests.all)).size, others.length + 1)
-  const other = all[0] as typeof base
-  t.not(other.each['/a'], base.each['/a'])
-  t.equal(other.each['/b'], base.each['/b'], 'each entry has a digest of its own')
+  const one = await keyedFiles([], own('one'))
+  t.strictSame((await keyedFiles([], own('two'))).toJSON(), one.toJSON())
+  t.notSame((await keyedFiles([], own('three'))).toJSON(), one.toJSON())
+  t.strictSame(one.value, { overlay: [], own: own('one') })
 })
 
 t.test('a file that cannot be read or written is an error, not a crash', async (t) => {

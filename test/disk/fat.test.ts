@@ -20,11 +20,11 @@ t.test('the least is a sound FAT32, and a MiB less is none', async (t) => {
   const folder = t.testdir({ file: 'set default=0\n' })
   const image = join(folder, 'esp.fat')
   for (const size of [LEAST_ESP, LEAST_ESP + SECTOR, LEAST_ESP + 7 * SECTOR, 100 * MiB]) {
-    await writeFat(request(size, join(folder, 'file')), image, systemTools, [])
+    await writeFat(request(size, join(folder, 'file')), image, systemTools)
     const { stdout } = await systemTools.run({ tool: 'fsck.fat', args: ['-n', '-v', image] })
     t.match(stdout, /32 bit entries/, `${size} bytes`)
   }
-  await t.rejects(writeFat(request(LEAST_ESP - MiB, join(folder, 'file')), image, systemTools, []))
+  await t.rejects(writeFat(request(LEAST_ESP - MiB, join(folder, 'file')), image, systemTools))
 })
 
 t.test('files that do not fit are named', async (t) => {
@@ -32,7 +32,7 @@ t.test('files that do not fit are named', async (t) => {
   const folder = t.testdir()
   const large = join(folder, 'large')
   writeFileSync(large, Buffer.alloc(LEAST_ESP))
-  const work = writeFat(request(LEAST_ESP, large), join(folder, 'esp.fat'), systemTools, [])
+  const work = writeFat(request(LEAST_ESP, large), join(folder, 'esp.fat'), systemTools)
   await t.rejects(work, {
     code: 'fat-full',
     message: 'EFI/debian/grub.cfg does not fit a FAT file system of 33MiB',

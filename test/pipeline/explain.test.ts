@@ -1,11 +1,12 @@
 /** Which stages a change reaches, and how it is named. */
 import { join } from 'node:path'
 import t from 'tap'
-import { sha256 } from '../../src/base/digests.js'
+import { type Json, sha256 } from '../../src/base/digests.js'
 import { explain, lastInputs, rememberInputs, spellOut } from '../../src/pipeline/explain.js'
-import { stage } from '../../src/pipeline/stage.js'
 import type { Stages } from '../../src/pipeline/stages.js'
+import type { Stage } from '../../src/store/stage.js'
 import { Store } from '../../src/store/store.js'
+import { stage } from '../support/stages.js'
 
 interface Built {
   files: Record<string, string>
@@ -21,23 +22,19 @@ const BASE: Built = {
   program: sha256('program'),
 }
 
-/** The stages of a small build, and what their digests stand for. */
+/** The stages of a small build. */
 function build(change: Partial<Built> = {}) {
   const { files, packages, hostname, program } = { ...BASE, ...change }
-  const digests = { files: sha256(JSON.stringify(files)), packages: sha256(JSON.stringify(packages)) }
-  const hostTree = stage('tree.host', 1, 'install the host', {
-    ...{ program, packages: digests.packages, epoch: 1 },
-  })
-  const hostRoot = stage('root', 2, 'make the host root', {
-    ...{ program, tree: hostTree.key, entries: digests.files, settings: { hostname } },
-  })
-  const library = stage('library', 1, 'pack the library', { disks: [] })
-  const loader = stage('loader', 1, 'make the boot loader', { tools: 'system' })
-  const esp = stage('esp', 2, 'pack the ESP', { root: hostRoot.key, library: library.key })
-  const image = stage('image', 1, 'assemble the image', { esp: esp.key, root: hostRoot.key })
+  const of = (name: string, inputs: Record<string, Json>, reads: Record<string, Stage> = {}) =>
+    stage(name, inputs, reads, undefined, program)
+  const hostTree = of('tree.host', { packages, epoch: 1 })
+  const hostRoot = of('root', { files, settings: { hostname } }, { tree: hostTree })
+  const library = stage('library', { guests: [] })
+  const loader = stage('loader', { serial: true })
+  const esp = stage('esp', {}, { root: hostRoot, library })
+  const image = stage('image', {}, { esp, root: hostRoot })
   const stages: Stages = { hostTree, hostRoot, guestTrees: {}, guestDisks: {}, library, loader, esp, image }
-  const meanings = { [digests.files]: files, [digests.packages]: packages }
-  return { stages, inputs: spellOut(stages, meanings) }
+  return { stages, inputs: spellOut(stages) }
 }
 
 const all = ['tree.host', 'root', 'library', 'loader', 'esp', 'image']
@@ -49,18 +46,15 @@ const changesOf = (
 
 t.test('inputs are spelled out', async (t) => {
   const { inputs, stages } = build()
+  const common = { program: BASE.program, tools: 'system' }
   t.strictSame(inputs['root'], {
+    ...common,
     stages: { 'tree.host': stages.hostTree.key },
     files: BASE.files,
-    program: BASE.program,
     settings: { hostname: 'demo' },
   })
-  t.strictSame(inputs['tree.host'], {
-    packages: BASE.packages,
-    program: BASE.program,
-    epoch: 1,
-  })
-  t.strictSame(inputs['loader'], { tools: 'system' })
+  t.strictSame(inputs['tree.host'], { ...common, packages: BASE.packages, epoch: 1 })
+  t.strictSame(inputs['loader'], { program: 'program', tools: 'system', serial: true })
 })
 
 t.test('nothing changed', async (t) => {

@@ -1,48 +1,36 @@
 /** Estimates, free space, and what `plan` tells of the store: all before a build. */
-import { mkdirSync, readFileSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, statfsSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
 import { GiB, MiB, TiB } from '../../src/base/units.js'
-import { foreseeLayout, payloadSizes, sourceSize, storedStage } from '../../src/pipeline/estimate.js'
-import type { PlannedBuild } from '../../src/pipeline/plan-build.js'
+import { foreseeLayout, payloadSizes } from '../../src/image/foresee.js'
 import { checkSpace, storeNeed } from '../../src/pipeline/space.js'
-import { type Stage, stage } from '../../src/pipeline/stage.js'
-import type { Stages } from '../../src/pipeline/stages.js'
-import type { GuestPlan, Plan } from '../../src/plan/types.js'
+import { imageParts, planStages, storedStages } from '../../src/pipeline/stages.js'
+import { occupiedBytes } from '../../src/sources/image/disk.js'
+import { foresee } from '../../src/store/foresee.js'
+import type { Stage } from '../../src/store/stage.js'
 import { Store } from '../../src/store/store.js'
+import { facts, plan, planned } from '../support/planned.js'
 
-const FULL = JSON.parse(
-  readFileSync(new URL('../../fixtures/plan/full.plan.json', import.meta.url), 'utf8'),
-) as Plan
-const debian = FULL.guests.find(({ source }) => source.kind === 'debian') as GuestPlan
-const PLAN: Plan = { ...FULL, guests: [debian], stick: { ...FULL.stick, minimumSize: 64 * GiB } }
+const STAGES = planStages(planned, facts)
+const PARTS = imageParts(STAGES)
+const DISKS = Object.values(STAGES.guestDisks)
 
-const make = (name: string) => stage(name, 1, name, {})
-const STAGES: Stages = {
-  hostTree: make('tree.host'),
-  hostRoot: make('root'),
-  guestTrees: { [debian.name]: stage('tree.a', 1, 'a', { a: 1 }) },
-  guestDisks: { [debian.name]: make('disk.a') },
-  library: make('library'),
-  loader: make('loader'),
-  esp: make('esp'),
-  image: make('image'),
-}
-
-/** Puts a result of so many bytes into the store, as a stage that has run. */
+/** Puts a result of so many bytes, all holes, into the store, as if a stage had run. */
 async function finish(store: Store, { key }: Stage, name: string, size: number): Promise<void> {
-  const bytes = Buffer.alloc(size, key)
-  const digest = sha256(bytes)
+  const digest = sha256(`${key} ${size}`)
   mkdirSync(dirname(store.objectPath(digest)), { recursive: true })
-  writeFileSync(store.objectPath(digest), bytes)
+  writeFileSync(store.objectPath(digest), '')
+  truncateSync(store.objectPath(digest), size)
   await store.writeRecord(key, { stage: name, objects: { [name]: { sha256: digest, size } }, facts: {} })
 }
 
 async function finishAll(store: Store): Promise<void> {
-  await finish(store, STAGES.hostTree, 'tree', 10)
-  await finish(store, STAGES.guestTrees[debian.name] as Stage, 'tree', 11)
-  await finish(store, STAGES.guestDisks[debian.name] as Stage, 'disk', 12)
+  for (const tree of [STAGES.hostTree, ...Object.values(STAGES.guestTrees)]) {
+    await finish(store, tree, 'tree', 10)
+  }
+  for (const disk of DISKS) await finish(store, disk, 'disk', 12)
   await finish(store, STAGES.loader, 'core', 1000)
   await finish(store, STAGES.esp, 'esp', 2000)
   await finish(store, STAGES.hostRoot, 'root', 3000)
@@ -51,30 +39,32 @@ async function finishAll(store: Store): Promise<void> {
 
 t.test('a stage is stored when its record and all its objects are', async (t) => {
   const store = await Store.open(t.testdir())
-  t.equal(await storedStage(store, STAGES.esp), undefined)
+  const record = async () => (await foresee(storedStages(STAGES), store)).record(STAGES.esp)
+  t.equal(await record(), undefined)
   await finish(store, STAGES.esp, 'esp', 2000)
-  const record = await storedStage(store, STAGES.esp)
-  t.match(record, { objects: { esp: { size: 2000 } } })
-  rmSync(store.objectPath(record?.objects['esp']?.sha256 as string))
-  t.equal(await storedStage(store, STAGES.esp), undefined, 'its object is gone')
+  const found = await record()
+  t.match(found, { objects: { esp: { size: 2000 } } })
+  rmSync(store.objectPath(found?.objects['esp']?.sha256 as string))
+  t.equal(await record(), undefined, 'its object is gone')
 })
 
 t.test('sizes are measured where a stage has run, and estimated elsewhere', async (t) => {
   const store = await Store.open(t.testdir())
-  const before = await payloadSizes(PLAN, STAGES, store)
-  t.equal(before.esp, PLAN.stick.esp, 'the ESP is as large as its partition')
-  t.ok(before.root > 100 * MiB && before.library > 100 * MiB)
-  t.match(await foreseeLayout(PLAN, STAGES, store), { estimated: true, diskGuid: '' })
+  const { stick } = plan
+  const before = await foresee(storedStages(STAGES), store)
+  const estimated = payloadSizes(PARTS, before)
+  t.equal(estimated.esp, stick.esp, 'the ESP is as large as its partition')
+  t.ok(estimated.root > 100 * MiB && estimated.library > 100 * MiB)
+  t.match(foreseeLayout(plan, PARTS, before), { estimated: true, diskGuid: '' })
 
-  await finish(store, STAGES.guestDisks[debian.name] as Stage, 'disk', MiB)
-  const between = await payloadSizes(PLAN, STAGES, store)
-  t.ok(between.library > 2 * MiB && between.library < 3 * MiB, 'the library is its disks and some more')
+  for (const disk of DISKS) await finish(store, disk, 'disk', MiB)
+  const { library } = payloadSizes(PARTS, await foresee(storedStages(STAGES), store))
+  t.ok(library > 5 * MiB && library < 6 * MiB, 'the library is its four disks and some more')
 
   await finishAll(store)
-  t.strictSame(await payloadSizes(PLAN, STAGES, store), {
-    ...{ biosBoot: 1000, esp: PLAN.stick.esp, root: 3000, library: 4000 },
-  })
-  const layout = await foreseeLayout(PLAN, STAGES, store)
+  const after = await foresee(storedStages(STAGES), store)
+  t.strictSame(payloadSizes(PARTS, after), { biosBoot: 1000, esp: 2000, root: 3000, library: 4000 })
+  const layout = foreseeLayout({ ...plan, stick: { ...stick, minimumSize: 64 * GiB } }, PARTS, after)
   t.equal(layout.estimated, false)
   t.match(layout.diskGuid, /^[0-9a-f-]{36}$/)
 })
@@ -90,29 +80,29 @@ t.test('what a store needs: results, and the scratch of two stages at once', asy
   t.equal(storeNeed(needs) - margin, (300 + 200 + 6) * MiB)
 })
 
-const prepared = (plan: Plan) => ({ plan, stages: STAGES }) as PlannedBuild
-
 t.test('no space is an error with the figures, before the first byte', async (t) => {
   const store = await Store.open(t.testdir())
   const { bavail, bsize } = statfsSync(store.folder)
-  const huge = { ...PLAN, stick: { ...PLAN.stick, esp: bavail * bsize + GiB } }
-  await t.rejects(checkSpace(prepared(huge), store, t.testdirName), {
+  const huge = { ...facts, occupied: { box: bavail * bsize + GiB } }
+  await t.rejects(checkSpace({ stages: planStages(planned, huge) }, store, t.testdirName), {
     code: 'no-space',
     message: /^the store \(.*\) has [\d.]+[GMT]iB free, and the build needs up to [\d.]+[GT]iB$/,
     hint: /KEYVISOR_STORE/,
   })
   await finishAll(store)
-  await t.rejects(checkSpace(prepared(huge), store, t.testdirName), {
+  await finish(store, STAGES.library, 'library', bavail * bsize + GiB)
+  await t.rejects(checkSpace({ stages: STAGES }, store, t.testdirName), {
     message: /^the folder of the image/,
     hint: /--out/,
   })
-  await t.resolves(checkSpace(prepared(PLAN), store, t.testdirName), 'a full store needs no room')
+  await finish(store, STAGES.library, 'library', 4000)
+  await t.resolves(checkSpace({ stages: STAGES }, store, t.testdirName), 'a full store needs no room')
 })
 
 t.test('the holes of an image need no room', async (t) => {
   const path = join(t.testdir(), 'sparse.raw')
   writeFileSync(path, Buffer.alloc(MiB, 1))
   truncateSync(path, 8 * TiB)
-  const size = await sourceSize({ ...debian, source: { ...debian.source, kind: 'image', path } } as GuestPlan)
+  const size = await occupiedBytes(path)
   t.ok(size >= MiB && size < 2 * MiB, `${size}`)
 })

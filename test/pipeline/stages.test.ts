@@ -3,71 +3,14 @@
  * script may change every key, and which ones depend on which stays.
  */
 import t from 'tap'
+import { Keyed } from '../../src/base/keyed.js'
+import { Secret } from '../../src/base/secret.js'
 import type { LockedPackage } from '../../src/debian/types.js'
 import type { Lock } from '../../src/lock/types.js'
-import { type InputDigests, planStages, type Stages, stageList } from '../../src/pipeline/stages.js'
+import { type BuildFacts, planStages, type Stages, stageList } from '../../src/pipeline/stages.js'
 import { packageRequests } from '../../src/plan/packages.js'
-import { makePlan } from '../../src/plan/plan.js'
 import type { Plan } from '../../src/plan/types.js'
-import type { Profile } from '../../src/profile/profile.gen.js'
-
-/** Two guests with the same packages, one with others, one from an image. */
-const profile: Profile = {
-  version: 1,
-  name: 'demo',
-  guests: [
-    { name: 'web', source: { debian: { packages: ['busybox'] } } },
-    { name: 'twin', source: { debian: { packages: ['busybox'] } } },
-    { name: 'other', source: { debian: { packages: ['nano'] } } },
-    { name: 'box', source: { image: 'box.qcow2', format: 'qcow2' } },
-  ],
-}
-
-const locked = (name: string): LockedPackage => ({
-  name,
-  version: '1',
-  architecture: 'amd64',
-  sha256: name.padEnd(64, '0'),
-  size: 1,
-  filename: `pool/${name}.deb`,
-  stanza: `Package: ${name}\n`,
-})
-
-const SETS: Record<string, string[]> = {
-  'tools.pack': ['e2fsprogs'],
-  'tools.publish': ['zstd'],
-  host: ['base', 'libvirt'],
-  'guest.web': ['base', 'busybox'],
-  'guest.twin': ['base', 'busybox'],
-  'guest.other': ['base', 'nano'],
-}
-
-const id = (name: string) => `${name}_1_amd64`
-const lock: Lock = {
-  version: 1,
-  epoch: 1_750_000_000,
-  requests: '',
-  asked: [],
-  sources: { trixie: ['deb http://archive.example/debian trixie main'] },
-  packages: Object.fromEntries(
-    [...new Set(Object.values(SETS).flat())].map((name) => [id(name), locked(name)]),
-  ),
-  sets: Object.fromEntries(Object.entries(SETS).map(([set, names]) => [set, names.map(id)])),
-  images: { box: { sha256: 'ef'.repeat(32), size: 1 } },
-}
-
-const digests: InputDigests = {
-  program: 'p',
-  hostEntries: 'h',
-  secrets: '',
-  version: '0.1.0',
-  guestEntries: { web: 'g1', twin: 'g2', other: 'g3' },
-  mmdebstrap: 'mmdebstrap 1',
-  tools: 't',
-}
-
-const files = { folder: '/profiles', sshKeyFiles: {}, virtualSizes: { box: 1 << 30 } }
-const plan = makePlan(profile, lock, files)
+import { facts, id, laid, lock, plan, planned, profile, SETS } from '../support/planned.js'
 
 /** The keys by the name of their stage. */
 function keys(stages: Stages): Record<string, string> {
@@ -76,18 +19,20 @@ function keys(stages: Stages): Record<string, string> {
   return Object.fromEntries([...all, loader, esp, image].map(({ name, key }) => [name, key]))
 }
 
-const before = keys(planStages(plan, lock, digests))
+const before = keys(planStages(planned, facts))
 
 /** Names of the stages whose keys are other ones now. */
 function changed(changes: {
   plan?: (plan: Plan) => void
   lock?: (lock: Lock) => void
-  digests?: object
+  facts?: Partial<BuildFacts>
+  other?: Partial<typeof planned>
 }): string[] {
   const [newPlan, newLock] = [structuredClone(plan), structuredClone(lock)]
   changes.plan?.(newPlan)
   changes.lock?.(newLock)
-  const after = keys(planStages(newPlan, newLock, { ...digests, ...changes.digests }))
+  const prepared = { ...planned, plan: newPlan, lock: newLock, ...changes.other }
+  const after = keys(planStages(prepared, { ...facts, ...changes.facts }))
   return Object.keys(before).filter((name) => after[name] !== before[name])
 }
 
@@ -120,8 +65,8 @@ t.test('nothing changed, nothing to do', async (t) => {
 })
 
 t.test('what the whole build rests on changes all that is made with it', async (t) => {
-  changes(t, 'tools', { digests: { tools: 'u' } }, ALL)
-  const rest = ALL.filter((name) => name !== 'import.box')
+  changes(t, 'tools', { facts: { tools: 'u' } }, ALL)
+  const rest = ALL.filter((name) => !['import.box', 'loader'].includes(name))
   changes(
     t,
     'epoch',
@@ -132,7 +77,7 @@ t.test('what the whole build rests on changes all that is made with it', async (
     },
     rest,
   )
-  changes(t, 'mmdebstrap', { digests: { mmdebstrap: 'mmdebstrap 2' } }, BUILT)
+  changes(t, 'mmdebstrap', { facts: { mmdebstrap: 'mmdebstrap 2' } }, BUILT)
 })
 
 t.test('a package changes the trees that it is in', async (t) => {
@@ -147,18 +92,26 @@ t.test('a package changes the trees that it is in', async (t) => {
   changes(t, 'of all', renew('base'), BUILT)
 })
 
-t.test('Keyvisor itself changes all that it makes', async (t) => {
-  changes(t, 'program', { digests: { program: 'q' } }, ALL)
-  for (const { name, inputs } of stageList(planStages(plan, lock, digests))) {
-    t.equal(inputs['program'], 'p', `${name} has it among its own inputs`)
-  }
+t.test('a maker that changed changes what it makes, and what is made of that', async (t) => {
+  const of = (module: string): Partial<BuildFacts> => ({
+    programOf: (name) => (name === module ? 'changed' : facts.programOf(name)),
+  })
+  changes(t, 'of trees', { facts: of('debian/tree') }, BUILT)
+  changes(t, "of the host's root", { facts: of('host/root') }, ['root', 'esp', 'image'])
+  changes(t, 'of disks', { facts: of('sources/debian/disk') }, [...DISKS, ...END])
+  changes(t, 'of imports', { facts: of('sources/image/disk') }, ['import.box', ...END])
+  changes(t, 'of the library', { facts: of('sources/library') }, END)
+  changes(t, 'of the loader', { facts: of('host/loader') }, ['loader', 'image'])
+  changes(t, 'of the ESP', { facts: of('host/esp') }, ['esp', 'image'])
+  changes(t, 'of the image', { facts: of('image/image') }, ['image'])
 })
 
 t.test("files and settings of the host change the host's root", async (t) => {
   const expected = ['root', 'esp', 'image']
-  changes(t, 'entries', { digests: { hostEntries: 'i' } }, expected)
-  changes(t, 'version', { digests: { version: '0.1.1' } }, expected)
-  changes(t, 'secrets', { digests: { secrets: 's' } }, expected)
+  changes(t, 'entries', { facts: { hostFiles: laid('i') } }, expected)
+  changes(t, 'version', { other: { builder: '0.1.1' } }, expected)
+  const secrets = new Keyed({ passwordHash: new Secret('$6$a$b'), wifi: [] }, 's')
+  changes(t, 'secrets', { other: { secrets } }, expected)
   changes(
     t,
     'user',
@@ -205,8 +158,8 @@ t.test("files and settings of the host change the host's root", async (t) => {
 
 t.test('files, units and size of a guest change its disk', async (t) => {
   const expected = ['disk.web', ...END]
-  const entries = { ...digests.guestEntries, web: 'new' }
-  changes(t, 'entries', { digests: { guestEntries: entries } }, expected)
+  const guestFiles = { ...facts.guestFiles, web: laid('new') }
+  changes(t, 'entries', { facts: { guestFiles } }, expected)
   changes(t, 'units', { plan: (plan) => void debian(plan, 'web').units.push('web.service') }, expected)
   changes(
     t,
@@ -332,15 +285,15 @@ t.test('what stands on the boot partition or around it', async (t) => {
 t.test('equal trees are one stage', async (t) => {
   t.equal(before['tree.web'], before['tree.twin'])
   t.not(before['tree.web'], before['tree.other'])
-  const names = stageList(planStages(plan, lock, digests)).map(({ name }) => name)
+  const names = stageList(planStages(planned, facts)).map(({ name }) => name)
   t.strictSame(names, [
     ...['tree.host', 'root', 'tree.web', 'tree.other', 'disk.web', 'disk.twin', 'disk.other'],
     ...['import.box', 'library', 'loader', 'esp', 'image'],
   ])
 })
 
-t.test('an input without a digest is a bug', async (t) => {
-  t.throws(() => planStages(plan, lock, { ...digests, guestEntries: {} }), /BUG: no digest of web/)
+t.test('a guest of which nothing was read is a bug', async (t) => {
+  t.throws(() => planStages(planned, { ...facts, guestFiles: {} }), /BUG: nothing was read of guest web/)
 })
 
 t.test('the sets of the profile are those of this test', async (t) => {

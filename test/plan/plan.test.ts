@@ -2,7 +2,7 @@ import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
 import type { Lock } from '../../src/lock/types.js'
 import { packageRequests } from '../../src/plan/packages.js'
-import { libraryIndex, makePlan, type ProfileFiles } from '../../src/plan/plan.js'
+import { makePlan, type ProfileFiles } from '../../src/plan/plan.js'
 import type { GuestPlan } from '../../src/plan/types.js'
 import type { Guest, Profile } from '../../src/profile/profile.gen.js'
 import { goldenJson } from '../support/golden.js'
@@ -232,17 +232,6 @@ t.test('plan and package requests agree on the kernel of a guest with USB device
 
 t.test('an image that the lock does not know is our bug', async (t) => {
   t.throws(() => planned({ ...box, name: 'other' }), /^BUG: the lock has no image for guest other/)
-})
-
-t.test('the library carries definitions with their bases, without sources', async (t) => {
-  const plan = makePlan({ ...minimal, guests: [box] }, lock, files)
-  const index = libraryIndex(plan, { box: { sha256: IMAGE, size: 3 * GiB } })
-  t.strictSame(index.guests[0]?.base, { file: `${IMAGE}.qcow2`, sha256: IMAGE, size: 3 * GiB })
-  t.match(index.guests[0]?.definition, /^[0-9a-f]{64}$/)
-  t.notOk('source' in (index.guests[0] ?? {}))
-  const otherBase = libraryIndex(plan, { box: { sha256: '12'.repeat(32), size: 3 * GiB } })
-  t.not(otherBase.guests[0]?.definition, index.guests[0]?.definition, 'the base is part of the definition')
-  t.throws(() => libraryIndex(plan, {}), /^BUG: guest box has no base image/)
 })
 
 t.test('a guest may have the name of what every object has', async (t) => {

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, MiB, TiB } from '../../src/base/units.js'
+import { imageVirtualSize } from '../../src/disk/image-file.js'
 import { validateProfile } from '../../src/profile/validate.js'
-import { imageVirtualSize } from '../../src/sources/image/disk.js'
+
 import { needTool } from '../support/tools.js'
 
 const BROKEN = fileURLToPath(new URL('../../fixtures/profiles/broken/', import.meta.url))

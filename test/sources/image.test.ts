@@ -16,7 +16,8 @@ import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, KiB, MiB } from '../../src/base/units.js'
-import { checkImage, imageVirtualSize, limitsOf, takeImage } from '../../src/sources/image/disk.js'
+import { imageVirtualSize } from '../../src/disk/image-file.js'
+import { checkImage, limitsOf, takeImage } from '../../src/sources/image/disk.js'
 import { needTools } from '../support/tools.js'
 
 const qemu = (...args: string[]) => systemTools.run({ tool: 'qemu-img', args })

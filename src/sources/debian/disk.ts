@@ -10,24 +10,34 @@ import { join } from 'node:path'
 import { derivedUuid } from '../../base/digests.js'
 import { KeyvisorError } from '../../base/errors.js'
 import { fileError } from '../../base/file-errors.js'
+import type { Keyed } from '../../base/keyed.js'
 import { packageFile } from '../../base/package.js'
 import { shellWords } from '../../base/shell.js'
 import type { ToolRunner } from '../../base/tool.js'
-import { type Bytes, formatBytes, MiB, SECTOR } from '../../base/units.js'
+import { type Bytes, formatBytes, GiB, MiB, SECTOR } from '../../base/units.js'
 import { makeBiosLoader, writeEsp } from '../../debian/boot.js'
-import { type TarEntry, writeTar } from '../../debian/files.js'
+import { keyedFiles, type LaidFiles, type TarEntry, writeTar } from '../../debian/files.js'
 import { refusalOr, writeLaying } from '../../debian/lay.js'
 import { runInNamespace } from '../../debian/script.js'
+import { type TreeInputs, treeStage } from '../../debian/tree.js'
+import type { PlannedFile } from '../../debian/types.js'
 import { type Ext4Request, ext4Arguments } from '../../disk/ext4.js'
 import { BACKUP_SECTORS, encodeGpt, type GptPartition } from '../../disk/gpt.js'
 import { patchBootImage, patchCoreImage } from '../../disk/grub.js'
 import { encodeProtectiveMbr } from '../../disk/mbr.js'
 import { PARTITION_TYPE } from '../../disk/partition-type.js'
 import { copySparse, writeAt } from '../../disk/sparse.js'
-import type { GuestPlan, GuestSource } from '../../plan/types.js'
+import type { GuestPlan } from '../../plan/types.js'
 import type { Firmware } from '../../stick/definition.js'
-
-type DebianSource = Extract<GuestSource, { kind: 'debian' }>
+import {
+  objectOf,
+  type Room,
+  type Stage,
+  type StageDefinition,
+  type StageOutput,
+  type StageResult,
+  type Workbench,
+} from '../../store/stage.js'
 
 const ALIGNMENT = MiB
 /** 65,525 clusters of 512 bytes are the least that FAT32 has (FAT specification 1.03, page 14). */
@@ -35,17 +45,46 @@ const ESP: Bytes = 40 * MiB
 /** Where the root begins: alignment, bios-boot, ESP. */
 const ROOT_AT: Bytes = 2 * ALIGNMENT + ESP
 
-export interface GuestDiskRequest {
-  guest: GuestPlan
-  source: DebianSource
-  /** Where the profile has the source, such as `guests[0].source.debian`. */
-  place: string
-  treeSquashfs: string
+export interface DiskInputs {
+  /** Of the guest. */
+  name: string
+  /** Of the guest: the disk's GUIDs and the file system's UUID derive from it. */
+  uuid: string
+  size: Bytes
+  units: string[]
+  files: Keyed<LaidFiles>
+  /** Where the profile has the source, such as `guests[0].source.debian`: for errors, and not in the key. */
+  place: Keyed<string>
   epoch: number
 }
 
-/** What is laid over the tree, as entries; the stage's key is made from the same. */
-export function guestEntries(guest: GuestPlan, source: DebianSource): TarEntry[] {
+/** An unpacked guest takes some 350 MiB, and is packed to a quarter of that. */
+const TREE_ROOM: Room = { scratch: 512 * MiB, result: 150 * MiB }
+
+/** The disk is made raw, then compressed. The estimate was measured on the demo. */
+const DISK_ROOM: Room = { scratch: GiB, result: 150 * MiB, objects: { disk: 115 * MiB } }
+
+/** The stage that installs a guest's packages; guests with the same packages share it. */
+export function guestTreeStage(guest: string, packages: Omit<TreeInputs, 'excludes' | 'drivers'>) {
+  const inputs = { ...packages, excludes: [], drivers: [] }
+  return treeStage(`tree.${guest}`, `install guest ${guest}`, inputs, TREE_ROOM)
+}
+
+/** The stage that makes of a tree a guest's disk. */
+export function diskStage(inputs: DiskInputs, tree: Stage): StageDefinition<DiskInputs, 'tree'> {
+  return {
+    name: `disk.${inputs.name}`,
+    title: `make the disk of guest ${inputs.name}`,
+    program: 'sources/debian/disk',
+    inputs,
+    reads: { tree },
+    room: () => DISK_ROOM,
+    make: makeDisk,
+  }
+}
+
+/** What of ours is laid over the tree. */
+function guestEntries(guest: Pick<GuestPlan, 'name' | 'uuid'>, sources: string[]): TarEntry[] {
   const uuid = rootUuid(guest)
   const text = (target: string, content: string): TarEntry => ({
     target,
@@ -56,7 +95,7 @@ export function guestEntries(guest: GuestPlan, source: DebianSource): TarEntry[]
   return [
     text('/etc/hostname', `${guest.name}\n`),
     text('/etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${guest.name}\n::1 localhost ip6-localhost\n`),
-    text('/etc/apt/sources.list', source.sources.map((line) => `${line}\n`).join('')),
+    text('/etc/apt/sources.list', sources.map((line) => `${line}\n`).join('')),
     text('/etc/fstab', `UUID=${uuid} / ext4 errors=remount-ro 0 1\n`),
     text('/etc/systemd/network/10-wired.network', '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n'),
     text('/etc/initramfs-tools/conf.d/keyvisor', 'MODULES=list\nCOMPRESS=zstd\nFSTYPE=ext4\nRESUME=none\n'),
@@ -66,6 +105,14 @@ export function guestEntries(guest: GuestPlan, source: DebianSource): TarEntry[]
       mode: 0o755,
     },
   ]
+}
+
+/** What is laid over a guest's tree, the user's own files among it. */
+export function guestFiles(
+  guest: Pick<GuestPlan, 'name' | 'uuid'>,
+  { sources, files }: { sources: string[]; files: PlannedFile[] },
+): Promise<Keyed<LaidFiles>> {
+  return keyedFiles(guestEntries(guest, sources), files)
 }
 
 /** The boot report carries what the guest's kernel itself says of the hypervisor; `quiet` keeps it off the console. */
@@ -90,75 +137,70 @@ manual_add_modules virtio_pci virtio_blk virtio_net virtio_scsi ahci sd_mod ext4
 rm -f "$DESTDIR/usr/lib/udev/hwdb.bin"
 `
 
-/** Makes the disk in `scratch` and returns the qcow2 and dpkg's own list of packages. */
-export async function packGuestDisk(
-  request: GuestDiskRequest,
-  scratch: string,
-  tools: ToolRunner,
-  readable: string[],
-  options: { signal?: AbortSignal; onLine?: (line: string) => void } = {},
-): Promise<{ disk: string; packages: string }> {
-  await makeRoot(request, scratch, tools, readable, options)
+async function makeDisk(
+  bench: Workbench,
+  inputs: DiskInputs,
+  read: Record<'tree', StageResult>,
+): Promise<StageOutput> {
+  const { scratch, tools } = bench
+  await makeRoot(bench, inputs, objectOf(read.tree, 'tree').path)
   const raw = join(scratch, 'disk.raw')
-  await assembleDisk(request, scratch, raw, tools)
+  await assembleDisk(inputs, scratch, raw, tools)
   const disk = join(scratch, 'disk.qcow2')
   // One coroutine, in order: `-W` would make the bytes depend on timing.
   await tools.run({
     tool: 'qemu-img',
     args: ['convert', '-f', 'raw', '-O', 'qcow2', '-c', '-o', 'compression_type=zstd', raw, disk],
-    binds: [{ path: scratch, write: true }],
-    ...(options.signal ? { signal: options.signal } : {}),
   })
-  return { disk, packages: join(scratch, 'packages') }
+  return { files: { disk, packages: join(scratch, 'packages') } }
 }
 
-function rootUuid(guest: GuestPlan): string {
+function rootUuid(guest: { uuid: string }): string {
   return derivedUuid('guest root', guest.uuid)
 }
 
-async function makeRoot(
-  request: GuestDiskRequest,
-  scratch: string,
-  tools: ToolRunner,
-  readable: string[],
-  options: { signal?: AbortSignal; onLine?: (line: string) => void },
-): Promise<void> {
-  const { guest, source, place, epoch } = request
-  const overlay = join(scratch, 'overlay.tar')
-  await writeTar(guestEntries(guest, source), epoch, overlay)
-  await writeLaying(source.files, `${place}.files`, epoch, scratch)
-  const binds = [{ path: scratch, write: true }, ...readable.map((path) => ({ path }))]
-  const env = { SOURCE_DATE_EPOCH: String(epoch) }
+async function makeRoot(bench: Workbench, inputs: DiskInputs, tree: string): Promise<void> {
+  const { scratch, tools } = bench
+  const { epoch, units } = inputs
+  const { overlay, own } = inputs.files.value
+  const place = inputs.place.value
+  await writeTar(overlay, epoch, join(scratch, 'overlay.tar'))
+  await writeLaying(own, `${place}.files`, epoch, scratch)
   const folder = join(scratch, 'root')
   const ext4: Ext4Request = {
     label: 'root',
-    uuid: rootUuid(guest),
-    size: rootBytes(source.size),
+    uuid: rootUuid(inputs),
+    size: rootBytes(inputs.size),
     epoch,
     readOnly: false,
   }
-  const unpack = ['-q', '-n', '-f', '-d', folder, request.treeSquashfs]
+  const unpack = ['-q', '-n', '-f', '-d', folder, tree]
   const mke2fs = ext4Arguments(ext4, folder, join(scratch, 'root.ext4'))
   await runInNamespace({
     path: packageFile('src/sources/debian/disk.sh'),
     env: {
-      ...env,
+      SOURCE_DATE_EPOCH: String(epoch),
       SCRATCH: scratch,
-      UNITS: source.units.join(' '),
+      UNITS: units.join(' '),
       PLACE: place,
-      UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack, binds })),
-      MAKE_EXT4: shellWords(tools.argv({ tool: 'mke2fs', args: mke2fs, binds, env })),
+      UNPACK: shellWords(tools.argv({ tool: 'unsquashfs', args: unpack })),
+      MAKE_EXT4: shellWords(tools.argv({ tool: 'mke2fs', args: mke2fs })),
     },
-    tree: { folder, from: [request.treeSquashfs, overlay, join(scratch, 'files.tar')] },
-    ...options,
+    tree: { folder, from: [tree, join(scratch, 'overlay.tar'), join(scratch, 'files.tar')] },
+    onLine: bench.note,
+    signal: bench.signal,
   }).catch(async (error: KeyvisorError) => {
-    const isFull = /Could not allocate|ext2fs_.*while populating/.test(error.message)
-    if (fileError(error) || !isFull) throw await refusalOr(error, scratch)
-    const message = `the packages and files of guest ${guest.name} do not fit its disk of ${formatBytes(source.size)}`
-    throw new KeyvisorError('guest-disk-full', message, {
-      hint: 'raise source.debian.size of the guest',
-      cause: error,
-    })
+    throw guestDiskFull(error, inputs) ?? (await refusalOr(error, scratch))
+  })
+}
+
+function guestDiskFull(cause: KeyvisorError, { name, size }: DiskInputs): KeyvisorError | undefined {
+  const isFull = /Could not allocate|ext2fs_.*while populating/.test(cause.message)
+  if (fileError(cause) || !isFull) return undefined
+  const message = `the packages and files of guest ${name} do not fit its disk of ${formatBytes(size)}`
+  return new KeyvisorError('guest-disk-full', message, {
+    hint: 'raise source.debian.size of the guest',
+    cause,
   })
 }
 
@@ -171,14 +213,14 @@ const FIRMWARE: readonly Firmware[] = ['bios', 'uefi', 'secureboot']
 
 /** Puts boot loaders, ESP and root at their places in a sparse raw disk. */
 async function assembleDisk(
-  { guest, source, epoch }: GuestDiskRequest,
+  { uuid, size, epoch }: DiskInputs,
   scratch: string,
   raw: string,
   tools: ToolRunner,
 ): Promise<void> {
   const esp = join(scratch, 'esp.fat')
-  const config = grubConfig(rootUuid(guest))
-  const serial = rootUuid(guest).slice(0, 8)
+  const config = grubConfig(rootUuid({ uuid }))
+  const serial = rootUuid({ uuid }).slice(0, 8)
   const request = {
     label: 'ESP',
     serial,
@@ -188,19 +230,15 @@ async function assembleDisk(
     grubConfig: config,
     files: [],
   }
-  await writeEsp(request, esp, tools, [scratch])
+  await writeEsp(request, esp, tools)
   const loader = await makeBiosLoader(scratch, tools)
-  const sectors = source.size / SECTOR
+  const sectors = size / SECTOR
   const core = ALIGNMENT / SECTOR
   const bootCode = patchBootImage(await readFile(loader.boot), core)
-  const { primary, backup } = encodeGpt(
-    derivedUuid('guest disk', guest.uuid),
-    sectors,
-    partitions(guest, source.size),
-  )
+  const { primary, backup } = encodeGpt(derivedUuid('guest disk', uuid), sectors, partitions(uuid, size))
   const disk = await open(raw, 'w')
   try {
-    await disk.truncate(source.size)
+    await disk.truncate(size)
     await writeAt(disk, encodeProtectiveMbr(sectors, bootCode), 0)
     await writeAt(disk, primary, SECTOR)
     await writeAt(disk, patchCoreImage(await readFile(loader.core), core), ALIGNMENT)
@@ -212,7 +250,7 @@ async function assembleDisk(
   }
 }
 
-function partitions(guest: GuestPlan, size: Bytes): GptPartition[] {
+function partitions(uuid: string, size: Bytes): GptPartition[] {
   const partition = (
     number: number,
     name: string,
@@ -223,7 +261,7 @@ function partitions(guest: GuestPlan, size: Bytes): GptPartition[] {
     number,
     name,
     type,
-    guid: derivedUuid('guest partition', guest.uuid, name),
+    guid: derivedUuid('guest partition', uuid, name),
     first: from / SECTOR,
     last: (from + bytes) / SECTOR - 1,
     attributes: 0n,

@@ -5,21 +5,58 @@
  * header is read by our own code before any tool opens it, and tools are told the format: one that guesses would
  * follow a backing or data file that the image names (CVE-2015-5163, CVE-2024-32498).
  */
-import { open, rename } from 'node:fs/promises'
+import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sha256File } from '../../base/digests.js'
+import { type Sha256, sha256File } from '../../base/digests.js'
 import { KeyvisorError } from '../../base/errors.js'
-import { errorWords, onFile } from '../../base/file-errors.js'
+import { onFile } from '../../base/file-errors.js'
+import type { Keyed } from '../../base/keyed.js'
 import type { ToolRunner } from '../../base/tool.js'
 import { exitStatus, lastWords } from '../../base/tool-errors.js'
 import { alignUp, type Bytes, GiB, MiB } from '../../base/units.js'
-import type { Image } from '../../disk/image.js'
-import { examineImageFile } from '../../disk/image-file.js'
+import { examineUserImage } from '../../disk/image-file.js'
 import type { Qcow2Header } from '../../disk/qcow2.js'
 import { copySparse } from '../../disk/sparse.js'
-import type { GuestSource } from '../../plan/types.js'
+import type { StageDefinition, StageOutput, Workbench } from '../../store/stage.js'
 
-type ImageSource = Extract<GuestSource, { kind: 'image' }>
+export interface ImageInputs {
+  /** Path of the image on the builder: not in the key, which has its bytes. */
+  path: Keyed<string>
+  format: 'qcow2' | 'raw'
+  sha256: Sha256
+  size: Bytes
+}
+
+/**
+ * The stage that takes a guest's image into the store, once it is checked.
+ *
+ * @param occupied bytes that the image takes on its disk, as {@link occupiedBytes} tells
+ */
+export function imageStage(
+  name: string,
+  title: string,
+  inputs: ImageInputs,
+  occupied: Bytes,
+): StageDefinition<ImageInputs, never> {
+  const room = { scratch: occupied, result: occupied, objects: { disk: occupied } }
+  return { name, title, program: 'sources/image/disk', inputs, reads: {}, room: () => room, make: makeImage }
+}
+
+async function makeImage({ scratch, tools }: Workbench, inputs: ImageInputs): Promise<StageOutput> {
+  const { path, ...rest } = inputs
+  return { files: { disk: await takeImage({ path: path.value, ...rest }, scratch, tools) } }
+}
+
+/** What a file takes on its disk, which is less than its size where it has holes (stat(2): blocks of 512 bytes). */
+export async function occupiedBytes(path: string): Promise<Bytes> {
+  const { size, blocks } = await stat(path)
+  return Math.min(size, blocks * 512)
+}
+
+/** An image as the lock names it. */
+interface ImageSource extends Omit<ImageInputs, 'path'> {
+  path: string
+}
 
 /** The image as tools are to see it: our copy, and the user's own name for it. */
 interface Copy {
@@ -30,25 +67,6 @@ interface Copy {
 
 /** How qemu-img is started on an outside image: within limits, and seeing nothing but scratch. */
 type Qemu = (args: string[], limits: Limits, onLine?: (line: string) => void) => Promise<unknown>
-
-/**
- * Virtual size of the disk in an image, from its headers alone. Throws `file-missing` when it cannot be read, and what
- * `examineImage` of disk/image.ts throws.
- */
-export async function imageVirtualSize(path: string, format: 'qcow2' | 'raw'): Promise<Bytes> {
-  return (await examine(path, format, path)).virtualSize
-}
-
-async function examine(path: string, format: 'qcow2' | 'raw', name: string): Promise<Image> {
-  return examineImageFile(path, format, name).catch((cause) => {
-    if (cause instanceof KeyvisorError) throw cause
-    const hint = 'correct the path, or make the file readable'
-    throw new KeyvisorError('file-missing', `the image ${name} cannot be read: ${errorWords(cause)}`, {
-      hint,
-      cause,
-    })
-  })
-}
 
 /** Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
 async function copyImage({ path, size }: ImageSource, copy: string): Promise<void> {
@@ -65,14 +83,9 @@ async function copyImage({ path, size }: ImageSource, copy: string): Promise<voi
 
 /**
  * Takes the image into `scratch` as a qcow2 that stands alone. Throws `image-changed` when it is not the locked one,
- * `image-damaged` and `image-unchecked`, and what {@link imageVirtualSize} throws.
+ * `image-damaged` and `image-unchecked`, and what `imageVirtualSize` throws.
  */
-export async function takeImage(
-  source: ImageSource,
-  scratch: string,
-  tools: ToolRunner,
-  signal?: AbortSignal,
-): Promise<string> {
+export async function takeImage(source: ImageSource, scratch: string, tools: ToolRunner): Promise<string> {
   const copy = { path: join(scratch, `copy.${source.format}`), name: source.path, size: source.size }
   await copyImage(source, copy.path)
   if ((await sha256File(copy.path)).sha256 !== source.sha256) {
@@ -80,15 +93,13 @@ export async function takeImage(
       hint: 'take the change with --update',
     })
   }
-  const { qcow2 } = await examine(copy.path, source.format, source.path)
+  const { qcow2 } = await examineUserImage(copy.path, source.format, source.path)
   const qemu: Qemu = (args, { memory, seconds, file }, onLine) =>
     tools.run({
       tool: 'prlimit',
       args: [`--as=${memory}`, ...(file ? [`--fsize=${file}`] : []), 'qemu-img', ...args],
-      binds: [{ path: scratch, write: true }],
       timeout: seconds,
       ...(onLine ? { onLine } : {}),
-      ...(signal ? { signal } : {}),
     })
   const disk = join(scratch, 'disk.qcow2')
   await (qcow2 ? takeQcow2(qcow2, copy, disk, qemu) : takeRaw(copy, disk, qemu))

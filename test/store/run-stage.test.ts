@@ -5,23 +5,32 @@ import t from 'tap'
 import { type Json, sha256 } from '../../src/base/digests.js'
 import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
 import type { ProgressEvent } from '../../src/base/progress.js'
-import { runStage, stage } from '../../src/pipeline/stage.js'
+import { systemTools } from '../../src/base/tool.js'
+import { runStage, type StagePlace } from '../../src/store/run-stage.js'
+import type { Stage, StageOutput, Workbench } from '../../src/store/stage.js'
 import { Store } from '../../src/store/store.js'
-import type { Workplace } from '../../src/store/workplace.js'
+import { stage } from '../support/stages.js'
 import { needTools } from '../support/tools.js'
 
-const demo = stage('disk.counter', 1, 'make a disk', { tree: 'ab', size: 1 })
+const INPUTS = { tree: 'ab', size: 1 }
+const demo = stage('disk.counter', INPUTS)
 
-async function freshRun(t: { testdir(): string }): Promise<Workplace & { events: ProgressEvent[] }> {
+async function freshRun(t: { testdir(): string }): Promise<StagePlace & { events: ProgressEvent[] }> {
   const events: ProgressEvent[] = []
   const store = await Store.open(join(t.testdir(), 'store'))
-  return { store, events, progress: (event) => events.push(event) }
+  const fetched = () => Promise.reject(new Error('nothing is fetched here'))
+  return { store, events, progress: (event) => events.push(event), tools: systemTools, fetched }
 }
+
+type Work = (bench: Workbench) => Promise<StageOutput>
+
+/** Runs the stage with that work. */
+const runWith = (place: StagePlace, make: Work, what: Stage = demo) => runStage(place, { ...what, make }, {})
 
 /** Work that writes a text, and counts how often it was done. */
 function work(text: string, facts: Record<string, Json> = {}) {
   const made = { times: 0 }
-  const make = async (scratch: string, note: (line: string) => void) => {
+  const make = async ({ scratch, note }: Workbench) => {
     made.times++
     note('at work')
     writeFileSync(join(scratch, 'disk'), text)
@@ -30,28 +39,14 @@ function work(text: string, facts: Record<string, Json> = {}) {
   return { made, make }
 }
 
-const scratchOf = ({ store }: Workplace) => readdirSync(join(store.folder, 'tmp'))
-
-t.test('a key changes with everything that can change the bytes', async (t) => {
-  const inputs = { tree: 'ab', size: 1 }
-  t.equal(stage('disk.counter', 1, 'another title', { size: 1, tree: 'ab' }).key, demo.key)
-  t.equal(stage('disk.other', 1, '', inputs).key, demo.key, 'equal work of another guest is the same work')
-  const others = [
-    stage('tree.counter', 1, '', inputs),
-    stage('disk.counter', 2, '', inputs),
-    stage('disk.counter', 1, '', { ...inputs, size: 2 }),
-    stage('disk.counter', 1, '', { ...inputs, more: null }),
-    stage('disk.counter', 1, '', { size: 1 }),
-  ]
-  t.equal(new Set([demo, ...others].map(({ key }) => key)).size, 6)
-})
+const scratchOf = ({ store }: StagePlace) => readdirSync(join(store.folder, 'tmp'))
 
 t.test('a stage is made once, and then taken from the store', async (t) => {
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
   const { made, make } = work('bytes', { rootHash: 'ab' })
-  const first = await runStage(run, demo, make)
-  const second = await runStage(run, demo, make)
+  const first = await runWith(run, make)
+  const second = await runWith(run, make)
   t.equal(made.times, 1)
   t.strictSame(second, first)
   t.strictSame(first.facts, { rootHash: 'ab' })
@@ -70,11 +65,11 @@ t.test('a damaged or lost object is made anew', async (t) => {
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
   const { made, make } = work('bytes')
-  const { objects } = await runStage(run, demo, make)
+  const { objects } = await runWith(run, make)
   const path = objects['disk']?.path as string
   chmodSync(path, 0o644)
   writeFileSync(path, 'bytez')
-  t.strictSame((await runStage(run, demo, make)).objects, objects)
+  t.strictSame((await runWith(run, make)).objects, objects)
   t.equal(made.times, 2)
   t.ok(await run.store.verified(sha256('bytes'), 5))
 })
@@ -83,13 +78,13 @@ t.test('one flipped byte of a result is found before it is used', async (t) => {
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
   const { made, make } = work('a payload, or a packed tree')
-  const { objects } = await runStage(run, demo, make)
+  const { objects } = await runWith(run, make)
   const path = objects['disk']?.path as string
   const bytes = readFileSync(path)
   bytes[7] = (bytes[7] as number) ^ 1
   chmodSync(path, 0o644)
   writeFileSync(path, bytes)
-  const again = await runStage(run, demo, make)
+  const again = await runWith(run, make)
   t.equal(made.times, 2)
   t.equal(readFileSync(again.objects['disk']?.path as string, 'utf8'), 'a payload, or a packed tree')
 })
@@ -98,7 +93,7 @@ t.test('a reused result was used now; its record says of which stage, and no pat
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
   const { make } = work('bytes')
-  await runStage(run, demo, make)
+  await runWith(run, make)
   const record = run.store.recordPath(demo.key)
   t.strictSame(JSON.parse(readFileSync(record, 'utf8')), {
     stage: 'disk.counter',
@@ -107,14 +102,14 @@ t.test('a reused result was used now; its record says of which stage, and no pat
   })
   const long = new Date('2020-01-01')
   utimesSync(record, long, long)
-  await runStage(run, demo, make)
+  await runWith(run, make)
   t.ok(Date.now() - statSync(record).mtimeMs < 60_000)
 })
 
 t.test('a full or failing disk is told as such, with what was being done', async (t) => {
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
-  const failing = (error: Error) => runStage(run, demo, () => Promise.reject(error))
+  const failing = (error: Error) => runWith(run, () => Promise.reject(error))
   const errno = (code: string) =>
     Object.assign(new Error(`${code}: no luck, write`), {
       code,
@@ -140,7 +135,7 @@ t.test('a full or failing disk is told as such, with what was being done', async
 t.test('a stage that fails leaves no scratch, no record, and its own error', async (t) => {
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
-  const failing = runStage(run, demo, async (scratch) => {
+  const failing = runWith(run, async ({ scratch }) => {
     writeFileSync(join(scratch, 'half'), 'half')
     throw new Error('no luck')
   })
@@ -149,7 +144,7 @@ t.test('a stage that fails leaves no scratch, no record, and its own error', asy
   t.equal(await run.store.readRecord(demo.key), undefined)
   t.match(run.events, [{ kind: 'start' }])
   const { make } = work('bytes')
-  t.equal((await runStage(run, demo, make)).objects['disk']?.size, 5, 'the next try works')
+  t.equal((await runWith(run, make)).objects['disk']?.size, 5, 'the next try works')
 })
 
 t.test('an interrupted build starts no further stage', async (t) => {
@@ -157,7 +152,7 @@ t.test('an interrupted build starts no further stage', async (t) => {
   const run = { ...(await freshRun(t)), signal: controller.signal }
   controller.abort(new Interrupted())
   const { made, make } = work('bytes')
-  await t.rejects(runStage(run, demo, make), { code: 'interrupted' })
+  await t.rejects(runWith(run, make), { code: 'interrupted' })
   t.equal(made.times, 0)
   t.strictSame(run.events, [])
 })
@@ -166,7 +161,7 @@ t.test('two builds that make the same at once both get it', async (t) => {
   if (!needTools(t, 'unshare')) return
   const run = await freshRun(t)
   const { make } = work('bytes')
-  const both = await Promise.all([runStage(run, demo, make), runStage(run, demo, make)])
+  const both = await Promise.all([runWith(run, make), runWith(run, make)])
   t.strictSame(both[0], both[1])
   t.ok(await run.store.verified(sha256('bytes'), 5))
 })
@@ -175,10 +170,35 @@ t.test('what has secrets in it is for the eyes of its owner, while it is made an
   const run = await freshRun(t)
   const modes: number[] = []
   const { make } = work('secret')
-  const done = await runStage(run, demo, async (scratch, note) => {
-    modes.push(statSync(scratch).mode & 0o777)
-    return { ...(await make(scratch, note)), isPrivate: true }
+  const done = await runWith(run, async (bench) => {
+    modes.push(statSync(bench.scratch).mode & 0o777)
+    return { ...(await make(bench)), isPrivate: true }
   })
   t.strictSame(modes, [0o700])
   t.equal(statSync(done.objects['disk']?.path as string).mode & 0o777, 0o400)
+})
+
+t.test('tools see scratch and store, have the epoch of the inputs, and end with the build', async (t) => {
+  const controller = new AbortController()
+  const place = { ...(await freshRun(t)), signal: controller.signal }
+  const seen: object[] = []
+  const tools = {
+    argv: () => [],
+    run: async (call: object) => {
+      seen.push(call)
+      return { stdout: '', stderr: '' }
+    },
+  }
+  let folder = ''
+  const make = async (bench: Workbench) => {
+    folder = bench.scratch
+    await bench.tools.run({ tool: 'true', args: [] })
+    return { files: {} }
+  }
+  await runStage({ ...place, tools }, { ...stage('disk.a', { epoch: 7 }), make }, {})
+  await runStage({ ...place, tools }, { ...stage('import.a'), make }, {})
+  const binds = (scratch: string) => [{ path: scratch, write: true }, { path: place.store.folder }]
+  t.match(seen[0], { env: { SOURCE_DATE_EPOCH: '7' }, signal: controller.signal })
+  t.strictSame((seen[1] as { env: object }).env, {}, 'no epoch where none is in the key')
+  t.strictSame((seen[1] as { binds: object[] }).binds, binds(folder))
 })

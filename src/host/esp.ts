@@ -1,0 +1,125 @@
+/**
+ * The stick's ESP: boot loaders, their configuration, kernel and initrd, and the manifest.
+ */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../base/digests.js'
+import { KeyvisorError } from '../base/errors.js'
+import type { Bytes } from '../base/units.js'
+import { writeEsp } from '../debian/boot.js'
+import { LOADING_PREFIX } from '../guest/report.js'
+import type { Plan } from '../plan/types.js'
+import { grubConfig } from '../stick/boot-config.js'
+import { type StickFacts, stickManifest } from '../stick/manifest.js'
+import {
+  hashTreeOf,
+  objectOf,
+  payloadOf,
+  readOf,
+  type Stage,
+  type StageDefinition,
+  type StageOutput,
+  type StageResult,
+  type Workbench,
+} from '../store/stage.js'
+
+export interface EspInputs {
+  size: Bytes
+  kernelArguments: string[]
+  manifest: StickFacts
+  epoch: number
+}
+
+/** @param reads the host's `root`, the `library`, and the base image of each guest as `base.GUEST` */
+export function espStage(inputs: EspInputs, reads: Record<string, Stage>): StageDefinition<EspInputs> {
+  const { size } = inputs
+  return {
+    name: 'esp',
+    title: 'pack the boot partition',
+    program: 'host/esp',
+    inputs,
+    reads,
+    room: () => ({ scratch: size, result: size, objects: { esp: size } }),
+    make: makeEsp,
+  }
+}
+
+async function makeEsp(
+  { scratch, tools }: Workbench,
+  { size, kernelArguments, manifest: facts, epoch }: EspInputs,
+  read: Record<string, StageResult>,
+): Promise<StageOutput> {
+  const { name, firmware } = facts
+  const manifest = join(scratch, 'manifest.json')
+  await writeFile(manifest, `${JSON.stringify(manifestOf(facts, read), null, 1)}\n`)
+  const grub = grubConfig({
+    title: `Keyvisor ${name}`,
+    announcement: `${LOADING_PREFIX}${name}`,
+    slot: 'a',
+    root: hashTreeOf(readOf(read, 'root')),
+    library: hashTreeOf(readOf(read, 'library')),
+    kernelArguments,
+  })
+  const files = [
+    { path: 'a/vmlinuz', source: objectOf(readOf(read, 'root'), 'kernel').path },
+    { path: 'a/initrd.img', source: objectOf(readOf(read, 'root'), 'initrd').path },
+    { path: 'keyvisor/manifest.json', source: manifest },
+  ]
+  const image = join(scratch, 'esp.fat')
+  const serial = sha256(`esp ${name}`).slice(0, 8)
+  const request = { label: 'KEYVISOR', serial, size, epoch, firmware, grubConfig: grub, files }
+  await writeEsp(request, image, tools).catch((error) => {
+    throw espTooLarge(error) ?? error
+  })
+  return { files: { esp: image } }
+}
+
+/** What the stick's manifest says of the plan. */
+export function stickFacts({ plan, builder }: { plan: Plan; builder: string }): StickFacts {
+  const { name, epoch, stick, host } = plan
+  return {
+    version: 1,
+    name,
+    builder,
+    epoch,
+    dataMinimum: stick.dataMinimum,
+    firmware: stick.firmware,
+    host: {
+      suite: host.suite,
+      hostname: host.hostname,
+      admin: host.admin.name,
+      keys: host.admin.sshKeys.length,
+    },
+    guests: plan.guests.map(({ name, uuid, firmware, changes, autostart, cpus, memory, ports, ready }) => ({
+      name,
+      uuid,
+      firmware,
+      changes,
+      autostart,
+      cpus,
+      memory,
+      ports,
+      ready,
+    })),
+  }
+}
+
+/** The manifest that the ESP carries, of the results that it was made from. */
+export function manifestOf(facts: StickFacts, read: Record<string, StageResult>) {
+  const payloads = {
+    root: payloadOf(readOf(read, 'root'), 'root'),
+    library: payloadOf(readOf(read, 'library'), 'library'),
+  }
+  const bases = facts.guests.map(
+    ({ name }) => [name, objectOf(readOf(read, `base.${name}`), 'disk').sha256] as const,
+  )
+  return stickManifest(facts, payloads, new Map(bases))
+}
+
+function espTooLarge(cause: KeyvisorError): KeyvisorError | undefined {
+  if (cause.code !== 'fat-full') return undefined
+  return new KeyvisorError('esp-too-large', `what the ESP must hold is larger than it: ${cause.message}`, {
+    hint: 'raise `stick.esp`, or leave it out',
+    cause,
+  })
+}

@@ -1,0 +1,64 @@
+/**
+ * What is known of the image before it is made.
+ */
+import { KeyvisorError } from '../base/errors.js'
+import type { Bytes } from '../base/units.js'
+import {
+  checkFits,
+  estimateLayout,
+  type Layout,
+  layoutStick,
+  type PayloadName,
+  type Payloads,
+} from '../stick/layout.js'
+import type { Foreseen } from '../store/foresee.js'
+import { type ImageParts, PAYLOADS, type PlannedImage } from './image.js'
+
+/** A layout, and why the stick cannot be built so; null where everything fits. */
+export interface Fit {
+  layout: Layout
+  obstacle: { code: string; message: string; hint: string | null } | null
+}
+
+/** The layout that a build will have, or would have if there were room. */
+export function foreseeFit(plan: PlannedImage, parts: ImageParts, foreseen: Foreseen): Fit {
+  try {
+    const layout = foreseeLayout(plan, parts, foreseen)
+    checkFits(layout, plan.stick)
+    return { layout, obstacle: null }
+  } catch (error) {
+    if (!(error instanceof KeyvisorError)) throw error
+    const { code, message, hint = null } = error
+    return { layout: estimatedLayout(plan, parts, foreseen), obstacle: { code, message, hint } }
+  }
+}
+
+const NAMES = Object.keys(PAYLOADS) as PayloadName[]
+
+/**
+ * The layout that a build will have: exact when the store has every payload, else an estimate. Throws, where it is
+ * exact, what layoutStick throws.
+ */
+export function foreseeLayout({ stick, name }: PlannedImage, parts: ImageParts, foreseen: Foreseen): Layout {
+  const found = NAMES.map((payload) => {
+    const [part, object] = PAYLOADS[payload]
+    return [payload, foreseen.record(parts[part])?.objects[object]] as const
+  })
+  if (found.some(([, object]) => object === undefined)) return estimatedLayout({ stick }, parts, foreseen)
+  return layoutStick(stick, name, Object.fromEntries(found) as Payloads)
+}
+
+/** The same from sizes alone: no GUIDs, and nothing is checked. */
+function estimatedLayout(
+  { stick }: Pick<PlannedImage, 'stick'>,
+  parts: ImageParts,
+  foreseen: Foreseen,
+): Layout {
+  return estimateLayout(stick, payloadSizes(parts, foreseen))
+}
+
+/** Bytes of each payload, measured or estimated. */
+export function payloadSizes(parts: ImageParts, { sizeOf }: Foreseen): Record<PayloadName, Bytes> {
+  const size = (payload: PayloadName) => sizeOf(parts[PAYLOADS[payload][0]], PAYLOADS[payload][1])
+  return { biosBoot: size('biosBoot'), esp: size('esp'), root: size('root'), library: size('library') }
+}
