@@ -59,7 +59,7 @@ export function programs(root = ROOT) {
   )
   const texts = sources.map((path) => readFileSync(join(root, 'src', path), 'utf8'))
   const names = texts.flatMap((text) =>
-    [...text.matchAll(/program(?:: |Of\()'([\w/-]+)'/g)].map(([, name]) => name),
+    [...text.matchAll(/program(?:: |Of\()'([\w-]+\/[\w/-]+)'/g)].map(([, name]) => name),
   )
   return [...new Set(names)].sort()
 }

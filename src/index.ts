@@ -9,6 +9,8 @@
  *
  * Everything that can go wrong for a reason that a user can mend is thrown as {@link KeyvisorError}.
  */
+
+export type { Firmware } from './arch/architecture.js'
 export type { Json, Sha256 } from './base/digests.js'
 export { EXIT, Interrupted, KeyvisorError, type Position, type Problem } from './base/errors.js'
 export { errorHint, errorWords, fileError } from './base/file-errors.js'
@@ -82,7 +84,6 @@ export {
 } from './publish/publish.js'
 export type { Artifact } from './publish/reuse.js'
 export type { SignRequest } from './publish/sign.js'
-export type { Firmware } from './stick/definition.js'
 export type { Layout, LayoutPartition, PayloadName } from './stick/layout.js'
 export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './stick/manifest.js'
 export { readContents, type StoreContents, type StoreEntry } from './store/inventory.js'

@@ -86,7 +86,6 @@ const PACKAGES: Record<string, string> = {
   'grub-mkimage': 'grub-common',
   veritysetup: 'cryptsetup-bin',
   'qemu-img': 'qemu-utils',
-  'qemu-system-x86_64': 'qemu-system-x86',
   xz: 'xz-utils',
 }
 

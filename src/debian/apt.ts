@@ -5,9 +5,11 @@
  * neither read nor changed. Only its proxy and transport settings (`Acquire::…`, apt.conf(5)) are honoured.
  * Indexes are checked by apt against Debian's keyring; each .deb by its SHA-256 from there.
  */
+
 import { existsSync } from 'node:fs'
 import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { fileError } from '../base/file-errors.js'
@@ -116,6 +118,7 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
 }
 
 function aptConfiguration(folder: string, transport: string): string {
+  const { debian } = ARCHITECTURES[USUAL_ARCHITECTURE]
   return `${transport}
 Dir "/";
 Dir::State "${folder}";
@@ -125,8 +128,8 @@ Dir::Cache "${folder}";
 Dir::Cache::archives "${folder}/archives";
 Dir::Etc "${folder}/etc";
 Dir::Etc::parts "${folder}/etc/apt.conf.d";
-APT::Architecture "amd64";
-APT::Architectures { "amd64"; };
+APT::Architecture "${debian}";
+APT::Architectures { "${debian}"; };
 APT::Install-Recommends "false";
 APT::Sandbox::User "";
 Acquire::Languages "none";

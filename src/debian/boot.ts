@@ -7,10 +7,15 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import {
+  ARCHITECTURES,
+  type Architecture,
+  type ArchitectureName,
+  type Firmware,
+} from '../arch/architecture.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import { type FatFile, writeFat } from '../disk/fat.js'
-import type { Firmware } from '../stick/definition.js'
 
 /** Partition number of the ESP in every layout of ours: GRUB's BIOS core image has it built in. */
 const ESP_NUMBER = 2
@@ -38,24 +43,25 @@ const CORE_MODULES = [
   'halt',
 ]
 
-const GRUB = '/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed'
-
 /** What UEFI loads: shim, which Microsoft signed, and by it GRUB. */
-const SIGNED_LOADERS: FatFile[] = [
-  { path: 'EFI/BOOT/BOOTX64.EFI', source: '/usr/lib/shim/shimx64.efi.signed' },
-  { path: 'EFI/BOOT/mmx64.efi', source: '/usr/lib/shim/mmx64.efi.signed' },
-  { path: 'EFI/BOOT/grubx64.efi', source: GRUB },
-]
+function signedLoaders({ name, shim, mokManager, grub }: Architecture['loaders']): FatFile[] {
+  return [
+    { path: `EFI/BOOT/${name}`, source: shim },
+    { path: `EFI/BOOT/${mokManager.name}`, source: mokManager.path },
+    { path: `EFI/BOOT/${grub.name}`, source: grub.path },
+  ]
+}
 
-/** Without shim no Secure Boot takes it: no PC has Debian's own key. */
-const UNSIGNED_LOADER: FatFile[] = [{ path: 'EFI/BOOT/BOOTX64.EFI', source: GRUB }]
+function loaders({ firmware, architecture }: EspRequest): FatFile[] {
+  const { loaders: files } = ARCHITECTURES[architecture]
+  if (firmware.includes('secureboot')) return signedLoaders(files)
 
-function loaders(firmware: readonly Firmware[]): FatFile[] {
-  if (firmware.includes('secureboot')) return SIGNED_LOADERS
-  return firmware.includes('uefi') ? UNSIGNED_LOADER : []
+  // Without shim no Secure Boot takes it: no PC has Debian's own key.
+  return firmware.includes('uefi') ? [{ path: `EFI/BOOT/${files.name}`, source: files.grub.path }] : []
 }
 
 export interface EspRequest {
+  architecture: ArchitectureName
   label: string
   serial: string
   size: Bytes
@@ -74,7 +80,7 @@ export async function writeEsp(request: EspRequest, image: string, tools: ToolRu
   await writeFile(config, request.grubConfig)
   await writeFile(environment, emptyEnvironment())
   const files = [
-    ...loaders(request.firmware),
+    ...loaders(request),
     { path: 'EFI/debian/grub.cfg', source: config },
     { path: 'EFI/debian/grubenv', source: environment },
     ...request.files,
@@ -94,24 +100,29 @@ export interface BiosLoader {
   core: string
 }
 
-/**
- * Makes the BIOS boot images in `folder`; the block list is patched in when the image's layout is known.
- *
- * @param serial whether its menu is on the serial port too. Where that is, GRUB looks for serial cards first, in every
- *   slot of 256 buses: 16,000 exits for a guest (grub-core/term/pci/serial.c)
- */
+export interface LoaderRequest {
+  architecture: ArchitectureName
+  /**
+   * Whether its menu is on the serial port too. Where that is, GRUB looks for serial cards first, in every slot of 256
+   * buses: 16,000 exits for a guest (grub-core/term/pci/serial.c).
+   */
+  serial: boolean
+}
+
+/** Makes the BIOS boot images in `folder`; the block list is patched in when the image's layout is known. */
 export async function makeBiosLoader(
   folder: string,
   tools: ToolRunner,
-  { serial = false } = {},
+  { architecture, serial }: LoaderRequest,
 ): Promise<BiosLoader> {
+  const { bios } = ARCHITECTURES[architecture].grub
+  if (!bios) throw new Error(`BUG: PCs of ${architecture} have no BIOS`)
   const core = join(folder, 'core.img')
   const boot = join(folder, 'boot.img')
+  const modules = [...CORE_MODULES, ...(serial ? ['serial'] : [])]
   const prefix = `(,gpt${ESP_NUMBER})/EFI/debian`
-  await tools.run({
-    tool: 'grub-mkimage',
-    args: ['-O', 'i386-pc', '-o', core, '-p', prefix, ...CORE_MODULES, ...(serial ? ['serial'] : [])],
-  })
-  await tools.run({ tool: 'cp', args: ['/usr/lib/grub/i386-pc/boot.img', boot] })
+  const args = ['-O', bios.format, '-o', core, '-p', prefix, ...modules]
+  await tools.run({ tool: 'grub-mkimage', args })
+  await tools.run({ tool: 'cp', args: [bios.boot, boot] })
   return { boot, core }
 }

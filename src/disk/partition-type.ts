@@ -8,8 +8,6 @@ export const PARTITION_TYPE = {
   biosBoot: '21686148-6449-6e6f-744e-656564454649',
   /** UEFI 2.10, section 5.3.3, table 5.7. */
   esp: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
-  /** UAPI Discoverable Partitions Specification, "Root Partition (amd64/x86_64)". */
-  root: '4f68bce3-e8cd-4db1-96e7-fbcaf984b709',
   /**
    * Our own. Of the known types none fits: systemd-gpt-auto-generator would mount some, and systemd-repart, which
    * makes data (linux-generic) on first boot, takes the first partition of a type for the one that it should make.

@@ -1,6 +1,7 @@
 /**
  * The stick's ESP: boot loaders, their configuration, kernel and initrd, and the manifest.
  */
+
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../base/digests.js'
@@ -10,6 +11,7 @@ import { writeEsp } from '../debian/boot.js'
 import { LOADING_PREFIX } from '../guest/report.js'
 import type { Plan } from '../plan/types.js'
 import { grubConfig } from '../stick/boot-config.js'
+import type { StickPlan } from '../stick/definition.js'
 import { type StickFacts, stickManifest } from '../stick/manifest.js'
 import {
   hashTreeOf,
@@ -24,6 +26,7 @@ import {
 } from '../store/stage.js'
 
 export interface EspInputs {
+  architecture: StickPlan['architecture']
   size: Bytes
   kernelArguments: string[]
   manifest: StickFacts
@@ -46,7 +49,7 @@ export function espStage(inputs: EspInputs, reads: Record<string, Stage>): Stage
 
 async function makeEsp(
   { scratch, tools }: Workbench,
-  { size, kernelArguments, manifest: facts, epoch }: EspInputs,
+  { architecture, size, kernelArguments, manifest: facts, epoch }: EspInputs,
   read: Record<string, StageResult>,
 ): Promise<StageOutput> {
   const { name, firmware } = facts
@@ -67,7 +70,16 @@ async function makeEsp(
   ]
   const image = join(scratch, 'esp.fat')
   const serial = sha256(`esp ${name}`).slice(0, 8)
-  const request = { label: 'KEYVISOR', serial, size, epoch, firmware, grubConfig: grub, files }
+  const request = {
+    architecture,
+    label: 'KEYVISOR',
+    serial,
+    size,
+    epoch,
+    firmware,
+    grubConfig: grub,
+    files,
+  }
   await writeEsp(request, image, tools).catch((error) => {
     throw espTooLarge(error) ?? error
   })

@@ -1,23 +1,26 @@
 /**
  * The BIOS boot loader of the stick: GRUB's boot and core image.
  */
+
 import { KiB, MiB } from '../base/units.js'
 import { makeBiosLoader } from '../debian/boot.js'
+import type { StickPlan } from '../stick/definition.js'
 import type { Room, StageDefinition, StageOutput, Workbench } from '../store/stage.js'
 
 export interface LoaderInputs {
+  architecture: StickPlan['architecture']
   /** Whether its menu is on the serial port, too. */
   serial: boolean
 }
 
 const ROOM: Room = { scratch: MiB, result: MiB, objects: { core: 186 * KiB } }
 
-export function loaderStage(): StageDefinition<LoaderInputs, never> {
+export function loaderStage(architecture: StickPlan['architecture']): StageDefinition<LoaderInputs, never> {
   return {
     name: 'loader',
     title: 'make the BIOS boot loader',
     program: 'host/loader',
-    inputs: { serial: true },
+    inputs: { architecture, serial: true },
     reads: {},
     room: () => ROOM,
     make: makeLoader,

@@ -17,6 +17,7 @@ import { bestAccelerator } from '../pc/accelerator.js'
 import type { Machine } from '../pc/catalogue.js'
 import { freePort, giveBack } from '../pc/ports.js'
 import { type Session, startSession, type Watch } from '../pc/session.js'
+import type { Firmware } from '../pc/virtual-pc.js'
 import {
   type Board,
   FIRMWARE_FILES,
@@ -26,7 +27,6 @@ import {
   type VirtualPc,
   VNC_BASE,
 } from '../pc/virtual-pc.js'
-import type { Firmware } from '../stick/definition.js'
 import type { StickManifest } from '../stick/manifest.js'
 import type { Workplace } from '../store/workplace.js'
 import { openLab } from '../tools/lab-tools.js'

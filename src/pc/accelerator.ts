@@ -2,9 +2,11 @@
  * Which accelerator this machine really has. That /dev/kvm can be opened, and that QEMU calls KVM enabled, proves
  * nothing: on some cloud machines every guest then hangs or aborts. So a guest is run, with a time limit.
  */
+
 import { constants } from 'node:fs'
 import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import type { ToolRunner } from '../base/tool.js'
 import { ToolError } from '../base/tool-errors.js'
 import { MiB } from '../base/units.js'
@@ -104,7 +106,12 @@ export async function runsGuestCode(
     ],
   ]
   const device = accelerator === 'kvm' ? [{ path: '/dev/kvm', device: true }] : []
-  const call = { tool: 'qemu-system-x86_64', args, timeout: PROBE_TIMEOUT, ...(signal ? { signal } : {}) }
+  const call = {
+    tool: ARCHITECTURES[USUAL_ARCHITECTURE].qemu.program,
+    args,
+    timeout: PROBE_TIMEOUT,
+    ...(signal ? { signal } : {}),
+  }
   try {
     const { stdout } = await tools.run({ ...call, binds: [{ path: disk, write: true }, ...device] })
     return stdout.includes(SIGN)

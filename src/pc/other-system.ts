@@ -1,13 +1,14 @@
 /**
  * The disk of another system in a PC: a partition table and a file system that a boot of the stick must leave alone.
  */
+
 import { open } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { derivedUuid } from '../base/digests.js'
 import { MiB, SECTOR } from '../base/units.js'
 import { BACKUP_SECTORS, encodeGpt } from '../disk/gpt.js'
 import { encodeProtectiveMbr } from '../disk/mbr.js'
-import { PARTITION_TYPE } from '../disk/partition-type.js'
 import { writeAt } from '../disk/sparse.js'
 import type { Workplace } from '../store/workplace.js'
 import { openCheckTools } from '../tools/lab-tools.js'
@@ -26,7 +27,7 @@ export async function makeOtherSystem(path: string, place: Workplace): Promise<P
     const root = {
       number: 1,
       name: 'other',
-      type: PARTITION_TYPE.root,
+      type: ARCHITECTURES[USUAL_ARCHITECTURE].rootPartition,
       guid,
       first: FIRST,
       last,

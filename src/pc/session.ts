@@ -3,8 +3,10 @@
  *
  * Left out: what the PC is (`machine.ts`), what it is run for (`trial.ts`), and whether it did well (`prove.ts`).
  */
+
 import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { Bind, ToolRunner } from '../base/tool.js'
 import { ToolError } from '../base/tool-errors.js'
@@ -114,7 +116,7 @@ function runQemu(
 ): Promise<Ending> {
   const kvm = pc.accelerator === 'kvm' ? [{ path: '/dev/kvm', device: true }] : []
   const call = {
-    tool: 'qemu-system-x86_64',
+    tool: ARCHITECTURES[USUAL_ARCHITECTURE].qemu.program,
     args: qemuArguments(pc),
     binds: [{ path: folder, write: true }, ...binds, ...kvm],
     cwd: folder,

@@ -5,10 +5,12 @@
  * start ends in the firmware, and never somewhere else. (QEMU, "qemu-system-x86_64" invocation.)
  * Left out: starting it (`session.ts`).
  */
+
+import type { Firmware } from '../arch/architecture.js'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { type Bytes, MiB } from '../base/units.js'
 import type { Accelerator } from '../guest/definition.js'
 import { REPORT_PORT } from '../guest/report.js'
-import type { Firmware } from '../stick/definition.js'
 
 export interface VirtualPc {
   firmware: Firmware
@@ -72,22 +74,13 @@ export interface PcDisk {
   before: boolean
 }
 
+export type { Firmware }
+
 /** QEMU's own choice of a network, where nobody wants another. */
 export const USUAL_NETWORK = '10.0.2.0/24'
 
-interface FirmwareFiles {
-  code: string
-  variables: string
-}
-
-/** Debian's OVMF (package `ovmf`, README.Debian). `.ms` variables have Microsoft's keys enrolled. */
-export const FIRMWARE_FILES: Record<Exclude<Firmware, 'bios'>, FirmwareFiles> = {
-  uefi: { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' },
-  secureboot: {
-    code: '/usr/share/OVMF/OVMF_CODE_4M.secboot.fd',
-    variables: '/usr/share/OVMF/OVMF_VARS_4M.ms.fd',
-  },
-}
+/** Those of the PCs that this machine can be. */
+export const FIRMWARE_FILES = ARCHITECTURES[USUAL_ARCHITECTURE].uefi
 
 /** Socket of the collector, in QEMU's own folder. */
 export const COLLECTOR_SOCKET = 'collector'

@@ -25,13 +25,13 @@ export async function planBuild(request: PrepareRequest, place: Workplace): Prom
 }
 
 async function buildFacts(prepared: Prepared, mmdebstrap: Promise<string>): Promise<BuildFacts> {
-  const { host, guests } = prepared.plan
+  const { host, guests, stick } = prepared.plan
   const files: BuildFacts['guestFiles'] = Object.create(null)
   const occupied: Record<string, Bytes> = Object.create(null)
   for (const guest of guests) {
     const { name, source } = guest
     if (source.kind === 'image') occupied[name] = await occupiedBytes(source.path)
-    else files[name] = await guestFiles(guest, source)
+    else files[name] = await guestFiles(guest, source, stick.architecture)
   }
   return {
     hostFiles: await hostFiles(host),

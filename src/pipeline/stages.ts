@@ -64,9 +64,15 @@ export function planStages(prepared: Planned, facts: BuildFacts): Stages {
   )
   const definitions = { name: plan.name, network, guests: plan.guests.map(definitionOf), epoch }
   const library = stageOf(libraryStage(definitions, bases), facts)
-  const loader = stageOf(loaderStage(), facts)
+  const loader = stageOf(loaderStage(plan.stick.architecture), facts)
   const manifest = stickFacts(prepared)
-  const boot = { size: plan.stick.esp, kernelArguments, manifest, epoch }
+  const boot = {
+    architecture: plan.stick.architecture,
+    size: plan.stick.esp,
+    kernelArguments,
+    manifest,
+    epoch,
+  }
   const esp = stageOf(espStage(boot, { root: hostRoot, library, ...bases }), facts)
   const image = imageIdentity(plan, { loader, esp, root: hostRoot, library }, facts.programOf)
   return { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image }
@@ -86,9 +92,12 @@ function guestStages(prepared: Planned, facts: BuildFacts): Pick<Stages, 'guestT
     const { size, units } = source
     const files = lookUp(facts.guestFiles, name) ?? missing(name)
     const place = new Keyed(`guests[${index}].source.debian`, '')
-    const { epoch } = prepared.plan
+    const { epoch, stick } = prepared.plan
     guestTrees[name] = tree
-    guestDisks[name] = stageOf(diskStage({ name, uuid, size, units, files, place, epoch }, tree), facts)
+    guestDisks[name] = stageOf(
+      diskStage({ architecture: stick.architecture, name, uuid, size, units, files, place, epoch }, tree),
+      facts,
+    )
   })
   return { guestTrees, guestDisks }
 }

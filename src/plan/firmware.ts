@@ -5,6 +5,7 @@
  * Left out: graphics other than Intel's, sound and Bluetooth, whose drivers no host has; a package that is not here can
  * be named under host.packages where host.firmware names anything at all.
  */
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import type { HardwareFirmware } from '../profile/profile.gen.js'
 
 /** Component of Debian's archive that has them. */
@@ -18,7 +19,7 @@ export interface FirmwareEntry {
 
 export const FIRMWARE: Readonly<Record<HardwareFirmware, FirmwareEntry>> = {
   // A processor's errata are any PC's: in the initrd, so that it is loaded before anything else runs.
-  microcode: { title: 'Intel and AMD processors', packages: ['amd64-microcode', 'intel-microcode'] },
+  microcode: { title: 'Intel and AMD processors', packages: ARCHITECTURES[USUAL_ARCHITECTURE].microcode },
   // Wired network.
   bnx2: { title: 'Broadcom NetXtreme II, 1 Gbit/s', packages: ['firmware-bnx2'] },
   bnx2x: { title: 'Broadcom NetXtreme II, 10 Gbit/s', packages: ['firmware-bnx2x'] },

@@ -4,6 +4,9 @@
  *
  * Left out: firmware for PC hardware, which is in another component of the archive (firmware.ts).
  */
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
+
+const HERE = ARCHITECTURES[USUAL_ARCHITECTURE]
 
 /** Sorted where they are used, grouped here by why they are needed. */
 export const HOST_PACKAGES: readonly string[] = [
@@ -11,7 +14,7 @@ export const HOST_PACKAGES: readonly string[] = [
   // on it; dmsetup tells whether verity found damage.
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod'],
   ...[
-    'linux-image-amd64',
+    HERE.kernels.package,
     'initramfs-tools',
     'busybox',
     'cryptsetup-bin',
@@ -25,7 +28,7 @@ export const HOST_PACKAGES: readonly string[] = [
     'libvirt-daemon-system',
     'libvirt-daemon-driver-qemu',
     'libvirt-clients',
-    'qemu-system-x86',
+    HERE.qemu.package,
     'qemu-utils',
   ],
   ...['ovmf', 'swtpm', 'swtpm-tools', 'apparmor', 'dmidecode', 'dnsmasq-base', 'nftables'],

@@ -4,6 +4,7 @@
  * Left out: resolving (`debian/`), and files that are taken from packages one by one.
  */
 
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import type { PackageRequest } from '../debian/types.js'
 import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../profile/profile.gen.js'
 import { FIRMWARE_COMPONENT, firmwarePackages } from './firmware.js'
@@ -11,6 +12,8 @@ import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES, WIFI_PACKAGES } from '
 
 /** Suite of the tools trees. */
 const TOOLS_SUITE = 'trixie'
+
+const HERE = ARCHITECTURES[USUAL_ARCHITECTURE]
 
 /** What a tree needs in which shell scripts run; unpacking alone does not bring Debian's essential packages. */
 const SHELL = ['base-files', 'libc-bin', 'bash', 'dash', 'coreutils', 'grep', 'sed', 'findutils', 'diffutils']
@@ -21,7 +24,7 @@ const PACK_TOOLS = [
   ...['tar', 'cpio', 'gzip', 'zstd', 'util-linux', 'squashfs-tools', 'e2fsprogs', 'dosfstools', 'mtools'],
   ...['gdisk', 'fdisk', 'cryptsetup-bin', 'qemu-utils'],
   // The boot chain: these files go to the ESP as they are.
-  ...['shim-signed', 'grub-efi-amd64-signed', 'grub-common', 'grub-pc-bin'],
+  ...HERE.grub.packages,
 ]
 
 /** Tools that make what is published beside an image. A set of its own: a new one of them changes no image's keys. */
@@ -37,7 +40,8 @@ export const LAB_PACKAGES: PackageRequest = {
   suite: `${TOOLS_SUITE}-backports`,
   packages: sortedSet([
     ...SHELL,
-    ...['qemu-system-x86', 'qemu-utils', 'seabios', 'ovmf', 'swtpm', 'swtpm-tools', 'mtools'],
+    ...[HERE.qemu.package, ...HERE.qemu.firmware],
+    ...['qemu-utils', 'swtpm', 'swtpm-tools', 'mtools'],
   ]),
 }
 
@@ -56,9 +60,6 @@ const GUEST_PACKAGES = [
   ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
   ...['initramfs-tools', 'zstd', 'apt'],
 ]
-
-/** Small and quick; but it is built without USB (CONFIG_USB_SUPPORT), which has its guest take the full one. */
-const GUEST_KERNEL = { usual: 'linux-image-cloud-amd64', usb: 'linux-image-amd64' }
 
 /**
  * Every set that the profile needs: the tools, the host, and a tree for each Debian guest. Guests with the same
@@ -101,7 +102,8 @@ export function hostPackages(profile: Profile): string[] {
 
 /** The packages asked for in a Debian guest, sorted: the bootable base, a kernel for its devices, and the user's. */
 export function guestPackages(tree: DebianTree, usb: readonly UsbDevice[] = []): string[] {
-  const kernel = usb.length > 0 ? GUEST_KERNEL.usb : GUEST_KERNEL.usual
+  // The small one has no USB.
+  const kernel = usb.length > 0 ? HERE.kernels.package : HERE.kernels.cloud
   return sortedSet([...GUEST_PACKAGES, kernel, ...(tree.packages ?? [])])
 }
 

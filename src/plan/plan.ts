@@ -7,6 +7,7 @@
  */
 
 import { resolve } from 'node:path/posix'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes, parseBytes, parsePercent } from '../base/units.js'
@@ -65,6 +66,7 @@ function planStick(profile: Profile): StickPlan {
   const stick = { ...DEFAULTS.stick, ...profile.stick }
   const library = stick.library === undefined ? undefined : bytes(stick.library)
   return {
+    architecture: USUAL_ARCHITECTURE,
     firmware: [...stick.firmware],
     minimumSize: bytes(stick.minimumSize),
     alignment: ALIGNMENT,
@@ -92,7 +94,7 @@ function planHost(profile: Profile, files: ProfileFiles): HostPlan {
     packages: hostPackages(profile),
     files: host.files.map((file) => planFile(file, files.folder)),
     // The last console is the one that init writes to: the screen, where a person looks.
-    kernelArguments: ['console=ttyS0,115200', 'console=tty0'],
+    kernelArguments: [`console=${ARCHITECTURES[USUAL_ARCHITECTURE].serial},115200`, 'console=tty0'],
   }
 }
 

@@ -3,12 +3,13 @@
  *
  * Types only.
  */
+import type { ArchitectureName, Firmware } from '../arch/architecture.js'
 import type { Bytes } from '../base/units.js'
-
-export type Firmware = 'bios' | 'uefi' | 'secureboot'
 
 /** Sizes of the stick's partitions, as far as they can be known before bytes exist. */
 export interface StickPlan {
+  /** Of the PCs that it is for. */
+  architecture: ArchitectureName
   firmware: Firmware[]
   /** The smallest stick that the image must fit, its data partition included. */
   minimumSize: Bytes

@@ -7,6 +7,7 @@
  * and library. GUIDs derive from all payloads and appear in none of them (GRUB finds its partitions by number on
  * the disk that it was loaded from), so there is no circle.
  */
+import { ARCHITECTURES } from '../arch/architecture.js'
 import { derivedUuid } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { alignUp, type Bytes, formatBytes, type Lba, SECTOR } from '../base/units.js'
@@ -111,8 +112,18 @@ function slots(stick: StickPlan, library: Bytes): Slot[] {
   return [
     { name: 'bios-boot', type: PARTITION_TYPE.biosBoot, size: stick.biosBoot, payload: 'biosBoot' },
     { name: 'esp', type: PARTITION_TYPE.esp, size: stick.esp, payload: 'esp' },
-    { name: 'root-a', type: PARTITION_TYPE.root, size: stick.rootSlot, payload: 'root' },
-    { name: 'root-b', type: PARTITION_TYPE.root, size: stick.rootSlot, payload: null },
+    {
+      name: 'root-a',
+      type: ARCHITECTURES[stick.architecture].rootPartition,
+      size: stick.rootSlot,
+      payload: 'root',
+    },
+    {
+      name: 'root-b',
+      type: ARCHITECTURES[stick.architecture].rootPartition,
+      size: stick.rootSlot,
+      payload: null,
+    },
     { name: 'library', type: PARTITION_TYPE.library, size: libraryBytes(stick, library), payload: 'library' },
   ]
 }

@@ -1,10 +1,11 @@
 /**
  * The manifest: what is on an image, for people and programs. A part of it travels on the stick itself.
  */
+
+import type { Firmware } from '../arch/architecture.js'
 import type { Sha256 } from '../base/digests.js'
 import type { Bytes } from '../base/units.js'
 import type { GuestDefinition } from '../guest/definition.js'
-import type { Firmware } from './definition.js'
 import type { Layout } from './layout.js'
 
 export interface ManifestPayload {

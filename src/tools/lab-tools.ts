@@ -4,7 +4,9 @@
  * What an image is tried with is no input of the image, so its packages are in no profile's lock: the store has a
  * lock of its own for each tree (`locks/tools.lab.json`), made on first use and kept until somebody removes it.
  */
+
 import { join } from 'node:path'
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { KeyvisorError } from '../base/errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
@@ -76,7 +78,11 @@ function treeOf({ set }: PackageRequest, lock: Lock, place: Workplace): Promise<
 
 /** Throws `qemu-too-old`, or `tool-missing`. */
 export async function checkQemuVersion(tools: ToolRunner): Promise<void> {
-  const { stdout } = await tools.run({ tool: 'qemu-system-x86_64', args: ['--version'], timeout: 30 })
+  const { stdout } = await tools.run({
+    tool: ARCHITECTURES[USUAL_ARCHITECTURE].qemu.program,
+    args: ['--version'],
+    timeout: 30,
+  })
   const found = /version (\d+)(?:\.\d+)*/.exec(stdout)
   if (Number(found?.[1] ?? 0) >= OLDEST_QEMU) return
   const message = `this machine's QEMU is ${found?.[0] ?? 'of an unknown version'}, and ${OLDEST_QEMU} or newer is needed`

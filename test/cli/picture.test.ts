@@ -6,6 +6,7 @@ import type { StickPlan } from '../../src/stick/definition.js'
 import { estimateLayout, type Layout, layoutStick } from '../../src/stick/layout.js'
 
 const STICK: StickPlan = {
+  architecture: 'amd64',
   firmware: ['bios', 'uefi', 'secureboot'],
   minimumSize: 4 * GiB,
   alignment: MiB,

@@ -2,22 +2,23 @@
  * The initrd's partition table: its own functions, on a file in the place of the stick. What is replaced is what asks a
  * kernel: udevadm, blockdev, and /sys.
  */
+
 import { cp, mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { ARCHITECTURES } from '../../src/arch/architecture.js'
 import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { encodeGpt, type Gpt, readGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
-import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
 import { needTools } from '../support/tools.js'
 
 const IMAGE = 8 * MiB
 const SECTORS = (64 * MiB) / 512
 const DISK_GUID = '6a508528-97c0-4f7c-8a53-b0c5d1d6a001'
 
-const type = PARTITION_TYPE.root
+const type = ARCHITECTURES.amd64.rootPartition
 const guidOf = (number: number) => `6a508528-97c0-4f7c-8a53-b0c5d1d6b00${number}`
 const PARTITIONS = [1, 2, 3, 4, 5].map((number) => ({
   ...{ number, type, guid: guidOf(number), name: `part-${number}`, attributes: 0n },

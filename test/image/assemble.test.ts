@@ -12,6 +12,7 @@ import { biosBootFirst, layoutStick, type PayloadName } from '../../src/stick/la
 import { needTools } from '../support/tools.js'
 
 const STICK: StickPlan = {
+  architecture: 'amd64',
   firmware: ['bios'],
   minimumSize: GiB,
   alignment: MiB,

@@ -35,6 +35,7 @@ function planned(guest: Guest): GuestPlan {
 t.test('a minimal profile gets every default', async (t) => {
   const plan = makePlan(minimal, lock, files)
   t.strictSame(plan.stick, {
+    architecture: 'amd64',
     firmware: ['bios', 'uefi', 'secureboot'],
     minimumSize: 4 * GiB,
     alignment: MiB,

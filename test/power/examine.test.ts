@@ -1,14 +1,15 @@
 /**
  * A small stick with all that is looked at, and damage in each place: every kind must be found.
  */
+
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { ARCHITECTURES } from '../../src/arch/architecture.js'
 import { silent } from '../../src/base/progress.js'
 import type { ToolRunner } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { encodeGpt } from '../../src/disk/gpt.js'
-import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
 import type { Inspection } from '../../src/media/inspect.js'
 import { Store, storeFolder } from '../../src/store/store.js'
 import { openCheckTools } from '../../src/tools/lab-tools.js'
@@ -39,7 +40,7 @@ const gpt = (sectors: number, partitions: { number: number; first: number; last:
     sectors,
     partitions.map((partition) => ({
       ...partition,
-      ...{ type: PARTITION_TYPE.root, attributes: 0n },
+      ...{ type: ARCHITECTURES.amd64.rootPartition, attributes: 0n },
       guid: `6a508528-97c0-4f7c-8a53-b0c5d1d6b00${partition.number}`,
     })),
   )

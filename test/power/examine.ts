@@ -5,15 +5,16 @@
  * The way in: partition table, data's file system (after its journal was replayed, as the initrd has it), the guest's
  * overlay, the file system in it (again with its journal), the file with the guest's records.
  */
+
 import { existsSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { ARCHITECTURES } from '../../src/arch/architecture.js'
 import { KeyvisorError } from '../../src/base/errors.js'
 import type { ToolRunner } from '../../src/base/tool.js'
 import { exitStatus, lastWords } from '../../src/base/tool-errors.js'
 import { type Bytes, SECTOR } from '../../src/base/units.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../../src/disk/gpt.js'
-import { PARTITION_TYPE } from '../../src/disk/partition-type.js'
 import type { Inspection } from '../../src/media/inspect.js'
 import type { StickManifest } from '../../src/stick/manifest.js'
 import type { Replay } from './replay.js'
@@ -201,7 +202,7 @@ async function rootExtent(disk: string): Promise<Extent> {
       return buffer.subarray(0, bytesRead)
     }
     const table = await readGpt(read, 1, (await file.stat()).size / SECTOR)
-    const root = table.partitions.find(({ type }) => type === PARTITION_TYPE.root)
+    const root = table.partitions.find(({ type }) => type === ARCHITECTURES.amd64.rootPartition)
     if (!root) throw new KeyvisorError('no-guest-root', 'the guest has no root partition')
     return { offset: root.first * SECTOR, size: (root.last + 1 - root.first) * SECTOR }
   } finally {

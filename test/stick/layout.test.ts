@@ -1,4 +1,5 @@
 import t from 'tap'
+import { ARCHITECTURES } from '../../src/arch/architecture.js'
 import { KeyvisorError } from '../../src/base/errors.js'
 import { GiB, KiB, MiB } from '../../src/base/units.js'
 import { encodeGpt } from '../../src/disk/gpt.js'
@@ -15,6 +16,7 @@ import {
 import { seeded, seedOfRun } from '../support/tools.js'
 
 const STICK: StickPlan = {
+  architecture: 'amd64',
   firmware: ['bios', 'uefi', 'secureboot'],
   minimumSize: 4 * GiB,
   alignment: MiB,
@@ -60,7 +62,7 @@ t.test('the partitions of the stick', async (t) => {
       {
         number: 3,
         name: 'root-a',
-        type: PARTITION_TYPE.root,
+        type: ARCHITECTURES.amd64.rootPartition,
         first: 528384,
         last: 1314815,
         payload: 'root',
@@ -69,7 +71,7 @@ t.test('the partitions of the stick', async (t) => {
       {
         number: 4,
         name: 'root-b',
-        type: PARTITION_TYPE.root,
+        type: ARCHITECTURES.amd64.rootPartition,
         first: 1314816,
         last: 2101247,
         payload: null,

@@ -15,6 +15,7 @@ import { biosBootFirst, type Layout, layoutStick, type PayloadName } from '../..
 import { seeded } from './tools.js'
 
 export const STICK: StickPlan = {
+  architecture: 'amd64',
   firmware: ['bios'],
   minimumSize: GiB,
   alignment: MiB,

@@ -5,8 +5,15 @@
  * firmwares. The kernel lies on the root, where the guest's own updates replace it; the ESP has only the loaders.
  * Left out: login (the user's files bring it), swap.
  */
+
 import { open, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import {
+  ARCHITECTURES,
+  type Architecture,
+  type ArchitectureName,
+  type Firmware,
+} from '../../arch/architecture.js'
 import { derivedUuid } from '../../base/digests.js'
 import { KeyvisorError } from '../../base/errors.js'
 import { fileError } from '../../base/file-errors.js'
@@ -28,7 +35,6 @@ import { encodeProtectiveMbr } from '../../disk/mbr.js'
 import { PARTITION_TYPE } from '../../disk/partition-type.js'
 import { copySparse, writeAt } from '../../disk/sparse.js'
 import type { GuestPlan } from '../../plan/types.js'
-import type { Firmware } from '../../stick/definition.js'
 import {
   objectOf,
   type Room,
@@ -46,6 +52,7 @@ const ESP: Bytes = 40 * MiB
 const ROOT_AT: Bytes = 2 * ALIGNMENT + ESP
 
 export interface DiskInputs {
+  architecture: ArchitectureName
   /** Of the guest. */
   name: string
   /** Of the guest: the disk's GUIDs and the file system's UUID derive from it. */
@@ -84,7 +91,11 @@ export function diskStage(inputs: DiskInputs, tree: Stage): StageDefinition<Disk
 }
 
 /** What of ours is laid over the tree. */
-function guestEntries(guest: Pick<GuestPlan, 'name' | 'uuid'>, sources: string[]): TarEntry[] {
+function guestEntries(
+  guest: Pick<GuestPlan, 'name' | 'uuid'>,
+  sources: string[],
+  architecture: ArchitectureName,
+): TarEntry[] {
   const uuid = rootUuid(guest)
   const text = (target: string, content: string): TarEntry => ({
     target,
@@ -99,7 +110,7 @@ function guestEntries(guest: Pick<GuestPlan, 'name' | 'uuid'>, sources: string[]
     text('/etc/fstab', `UUID=${uuid} / ext4 errors=remount-ro 0 1\n`),
     text('/etc/systemd/network/10-wired.network', '[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n'),
     text('/etc/initramfs-tools/conf.d/keyvisor', 'MODULES=list\nCOMPRESS=zstd\nFSTYPE=ext4\nRESUME=none\n'),
-    text('/etc/systemd/system/keyvisor-hypervisor.service', HYPERVISOR_UNIT),
+    text('/etc/systemd/system/keyvisor-hypervisor.service', hypervisorUnit(ARCHITECTURES[architecture])),
     {
       ...text('/etc/initramfs-tools/hooks/keyvisor', GUEST_HOOK),
       mode: 0o755,
@@ -111,19 +122,20 @@ function guestEntries(guest: Pick<GuestPlan, 'name' | 'uuid'>, sources: string[]
 export function guestFiles(
   guest: Pick<GuestPlan, 'name' | 'uuid'>,
   { sources, files }: { sources: string[]; files: PlannedFile[] },
+  architecture: ArchitectureName,
 ): Promise<Keyed<LaidFiles>> {
-  return keyedFiles(guestEntries(guest, sources), files)
+  return keyedFiles(guestEntries(guest, sources, architecture), files)
 }
 
 /** The boot report carries what the guest's kernel itself says of the hypervisor; `quiet` keeps it off the console. */
-const HYPERVISOR_UNIT = `[Unit]
+const hypervisorUnit = ({ serial }: Architecture) => `[Unit]
 Description=Say on the console which hypervisor the kernel found
 DefaultDependencies=no
-ConditionPathExists=/dev/ttyS0
+ConditionPathExists=/dev/${serial}
 
 [Service]
 Type=oneshot
-ExecStart=/bin/sh -c 'dmesg | grep -m1 "Hypervisor detected" >/dev/ttyS0'
+ExecStart=/bin/sh -c 'dmesg | grep -m1 "Hypervisor detected" >/dev/${serial}'
 
 [Install]
 WantedBy=sysinit.target
@@ -213,15 +225,17 @@ const FIRMWARE: readonly Firmware[] = ['bios', 'uefi', 'secureboot']
 
 /** Puts boot loaders, ESP and root at their places in a sparse raw disk. */
 async function assembleDisk(
-  { uuid, size, epoch }: DiskInputs,
+  { uuid, size, epoch, ...inputs }: DiskInputs,
   scratch: string,
   raw: string,
   tools: ToolRunner,
 ): Promise<void> {
   const esp = join(scratch, 'esp.fat')
-  const config = grubConfig(rootUuid({ uuid }))
+  const architecture = ARCHITECTURES[inputs.architecture]
+  const config = grubConfig(rootUuid({ uuid }), architecture)
   const serial = rootUuid({ uuid }).slice(0, 8)
   const request = {
+    architecture: inputs.architecture,
     label: 'ESP',
     serial,
     size: ESP,
@@ -231,11 +245,15 @@ async function assembleDisk(
     files: [],
   }
   await writeEsp(request, esp, tools)
-  const loader = await makeBiosLoader(scratch, tools)
+  const loader = await makeBiosLoader(scratch, tools, { architecture: inputs.architecture, serial: false })
   const sectors = size / SECTOR
   const core = ALIGNMENT / SECTOR
   const bootCode = patchBootImage(await readFile(loader.boot), core)
-  const { primary, backup } = encodeGpt(derivedUuid('guest disk', uuid), sectors, partitions(uuid, size))
+  const { primary, backup } = encodeGpt(
+    derivedUuid('guest disk', uuid),
+    sectors,
+    partitions(uuid, size, architecture),
+  )
   const disk = await open(raw, 'w')
   try {
     await disk.truncate(size)
@@ -250,7 +268,7 @@ async function assembleDisk(
   }
 }
 
-function partitions(uuid: string, size: Bytes): GptPartition[] {
+function partitions(uuid: string, size: Bytes, { rootPartition }: Architecture): GptPartition[] {
   const partition = (
     number: number,
     name: string,
@@ -269,7 +287,7 @@ function partitions(uuid: string, size: Bytes): GptPartition[] {
   return [
     partition(1, 'bios-boot', PARTITION_TYPE.biosBoot, ALIGNMENT, ALIGNMENT),
     partition(2, 'esp', PARTITION_TYPE.esp, 2 * ALIGNMENT, ESP),
-    partition(3, 'root', PARTITION_TYPE.root, ROOT_AT, rootBytes(size)),
+    partition(3, 'root', rootPartition, ROOT_AT, rootBytes(size)),
   ]
 }
 
@@ -281,10 +299,10 @@ function partitions(uuid: string, size: Bytes): GptPartition[] {
  * bus, and the kernel does not ask each slot of 255 others whether somebody is there, 16,000 exits (Linux,
  * kernel-parameters.txt; arch/x86/pci/legacy.c, `pcibios_fixup_peer_bridges`).
  */
-function grubConfig(uuid: string): string {
+function grubConfig(uuid: string, { serial }: Architecture): string {
   return `set timeout=0
 search --no-floppy --fs-uuid --set=root ${uuid}
-linux /vmlinuz root=UUID=${uuid} ro quiet pci=lastbus=0 console=tty0 console=ttyS0,115200
+linux /vmlinuz root=UUID=${uuid} ro quiet pci=lastbus=0 console=tty0 console=${serial},115200
 initrd /initrd.img
 boot
 `
