@@ -14,6 +14,7 @@ import { type Bytes, SECTOR } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
 import { piecesReader, readFat } from '../disk/fat-read.js'
 import type { ReadAt } from '../disk/gpt.js'
+import { withoutProtective } from '../disk/mbr.js'
 import { type ComparedFile, changesOf, compareFiles, type Difference, firstDifference } from './compare.js'
 import { type InspectedPartition, type Inspection, inspectImage, readerOf } from './inspect.js'
 import { libraryFiles } from './library-files.js'
@@ -115,13 +116,14 @@ function layoutChanges({ inspection: a }: Opened, { inspection: b }: Opened): Di
   return changesOf('layout', a.layout as unknown as Json, b.layout as unknown as Json)
 }
 
-/** LBA 0 up to the MBR's own partition table, which follows from the layout. */
-const BOOT_CODE: Bytes = 440
-
 async function bootCodeChanges(a: Opened, b: Opened): Promise<Difference[]> {
-  const at = await firstDifference({ ...a, size: BOOT_CODE }, { ...b, size: BOOT_CODE })
+  const at = await firstDifference(firstSector(a), firstSector(b))
   if (at === null) return []
-  return [{ part: 'boot code', item: '', field: 'bytes', a: BOOT_CODE, b: BOOT_CODE, at }]
+  return [{ part: 'boot code', item: '', field: 'bytes', a: SECTOR, b: SECTOR, at }]
+}
+
+function firstSector({ read }: Opened): { read: ReadAt; size: Bytes } {
+  return { size: SECTOR, read: async (offset, length) => withoutProtective(await read(offset, length)) }
 }
 
 // ------------------------------------------------------------------------------------ partitions

@@ -297,6 +297,8 @@ function bootNotes(mbr: Mbr | undefined, partitions: InspectedPartition[], manif
     notes.push('LBA 0 has no boot code of GRUB: a BIOS will not start this')
   else if (target !== undefined && target !== core.first)
     notes.push(`the boot code looks for GRUB at LBA ${target}; bios-boot begins at LBA ${core.first}`)
+  if (target !== undefined && !mbr.active)
+    notes.push('no record of the MBR is active: some BIOSes will not start this')
   if (core.content.kind === 'grub' && core.content.start !== core.first + 1)
     notes.push(
       `GRUB's core image was made for LBA ${core.content.start - 1}, and stands at LBA ${core.first}`,

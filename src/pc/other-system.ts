@@ -35,7 +35,7 @@ export async function makeOtherSystem(path: string, place: Workplace): Promise<P
     }
     const { primary, backup } = encodeGpt(derivedUuid('other system', 'disk'), SECTORS, [root])
     await file.truncate(SIZE)
-    await writeAt(file, encodeProtectiveMbr(SECTORS, new Uint8Array(440)), 0)
+    await writeAt(file, encodeProtectiveMbr(SECTORS), 0)
     await writeAt(file, primary, SECTOR)
     await writeAt(file, backup, (SECTORS - BACKUP_SECTORS) * SECTOR)
   } finally {

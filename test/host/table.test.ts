@@ -11,7 +11,7 @@ import { packageFile } from '../../src/base/package.js'
 import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { encodeGpt, type Gpt, readGpt } from '../../src/disk/gpt.js'
-import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
+import { decodeMbr, encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { needTools } from '../support/tools.js'
 
 const IMAGE = 8 * MiB
@@ -25,11 +25,15 @@ const PARTITIONS = [1, 2, 3, 4, 5].map((number) => ({
   ...{ first: 2048 * number, last: 2048 * number + 2047 },
 }))
 
+const BOOT_CODE = Buffer.from('boot code'.repeat(48))
+
+/** LBA 0 as the image has it, but that its protective record covers the whole stick. */
+const FIRST_SECTOR = encodeProtectiveMbr(SECTORS, BOOT_CODE)
+
 /** An image as it was built, on a stick that is larger. */
 async function neverStarted(path: string): Promise<void> {
   const disk = Buffer.alloc(SECTORS * 512)
-  disk.set(encodeProtectiveMbr(IMAGE / 512), 0)
-  disk.fill('boot code', 0, 440)
+  disk.set(encodeProtectiveMbr(IMAGE / 512, BOOT_CODE), 0)
   const { primary, backup } = encodeGpt(DISK_GUID, IMAGE / 512, PARTITIONS)
   disk.set(primary, 512)
   disk.set(backup, IMAGE - backup.length)
@@ -77,7 +81,7 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
     return systemTools.run({ tool: 'bwrap', args: [...binds, ...own, 'sh', '-c', `${set}; ${commands}`] })
   }
 
-  await t.test('first boot: new GUIDs, one partition more, and the boot code stays', async (t) => {
+  await t.test('first boot: new GUIDs, one partition more, and LBA 0 stays', async (t) => {
     const disk = join(folder, 'first.raw')
     await neverStarted(disk)
     await inInitrd(disk, 'prepare_table')
@@ -90,9 +94,23 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
     )
     t.ok(primary?.partitions.every(({ guid }) => !PARTITIONS.some((old) => old.guid === guid)))
     t.not(primary?.header.diskGuid, DISK_GUID)
-    t.equal((await readFile(disk)).toString('latin1', 0, 9), 'boot code')
+    const found = await readFile(disk)
+    t.equal(found.toString('hex', 0, 512), FIRST_SECTOR.toString('hex'))
     const { stdout } = await systemTools.run({ tool: 'sfdisk', args: ['--verify', disk] })
     t.match(stdout, /No errors detected/)
+    await inInitrd(disk, 'sfdisk --dump /dev/sda | sed s/data-new/data/ > $state/table && write_table')
+    t.ok((await readFile(disk)).subarray(0, 512).equals(FIRST_SECTOR), 'a second writing')
+    t.strictSame(names(await tableAt(disk, 1))?.at(-1), 'data')
+  })
+
+  await t.test('a stick without an active record gets none', async (t) => {
+    const disk = join(folder, 'old.raw')
+    await neverStarted(disk)
+    const bytes = await readFile(disk)
+    await writeFile(disk, bytes.fill(0, 462, 478))
+    await inInitrd(disk, 'prepare_table')
+    t.match(decodeMbr((await readFile(disk)).subarray(0, 512)), { protective: true, active: false })
+    t.strictSame(names(await tableAt(disk, 1))?.at(-1), 'data-new')
   })
 
   await t.test('the primary is not touched before the backup is written', async (t) => {
@@ -116,7 +134,7 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
   })
 
   await t.test('a primary that was torn anywhere is mended from the backup', async (t) => {
-    const [old, whole, torn] = ['old.raw', 'whole.raw', 'torn.raw'].map((name) => join(folder, name)) as [
+    const [old, whole, torn] = ['before.raw', 'whole.raw', 'torn.raw'].map((name) => join(folder, name)) as [
       string,
       string,
       string,
@@ -143,6 +161,7 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
         names(await tableAt(whole, 1)),
         `${sectors} sectors were new`,
       )
+      t.ok((await readFile(torn)).subarray(0, 512).equals(FIRST_SECTOR), 'LBA 0')
     }
     t.ok(mended >= 2, `${mended} states have a primary that cannot be read`)
   })

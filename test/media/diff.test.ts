@@ -134,6 +134,7 @@ t.test('images', async (t) => {
       return (await diff(path('a.img'), path('b.img'))).differences
     }
     t.match(await flip(100), [{ part: 'boot code', field: 'bytes', at: 100 }])
+    t.match(await flip(462), [{ part: 'boot code', field: 'bytes', at: 462 }], 'the active record')
     t.match(await flip(40 * 512), [{ part: 'image', field: 'bytes', at: 40 * 512 }], 'a gap')
     t.match(await flip(1024 * 1024 + 20), [{ part: 'bios-boot', field: 'bytes', at: 20 }])
   })

@@ -100,6 +100,11 @@ t.test('an image', async (t) => {
       'the boot code looks for GRUB at LBA 99; bios-boot begins at LBA 2048',
     ])
     t.match(await notesOf((bytes) => void bytes.fill(0, 0, 440)), [/no boot code of GRUB/])
+    t.strictSame(
+      await notesOf((bytes) => void bytes.fill(0, 462, 478)),
+      ['no record of the MBR is active: some BIOSes will not start this'],
+      'as sticks had it before',
+    )
     const forBios = Buffer.from('"name":"demo"')
     const forUefi = Buffer.from('"firmware":[]')
     const notForBios = await notesOf((bytes) => {

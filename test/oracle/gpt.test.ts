@@ -20,9 +20,12 @@ interface SfdiskJson {
 
 const DISK = derivedUuid('disk')
 
+/** With it comes an active record, which is not to be taken for a partition. */
+const BOOT_CODE = Buffer.from('boot code')
+
 function write(path: string, sectors: number, partitions: GptPartition[]): void {
   const { primary, backup } = encodeGpt(DISK, sectors, partitions)
-  writeFileSync(path, Buffer.concat([encodeProtectiveMbr(sectors), primary]))
+  writeFileSync(path, Buffer.concat([encodeProtectiveMbr(sectors, BOOT_CODE), primary]))
   truncateSync(path, sectors * 512)
   const file = openSync(path, 'r+')
   writeSync(file, backup, 0, backup.length, (sectors - BACKUP_SECTORS) * 512)
@@ -66,6 +69,8 @@ t.test('sgdisk and sfdisk accept what we write, and read the same', async (t) =>
     const told = await sgdiskVerify(path)
     t.match(told, /No problems found/, `${partitions.length} partitions on ${sectors} sectors`)
     t.notMatch(told, /Creating new GPT entries/)
+    const listed = await systemTools.run({ tool: 'gdisk', args: ['-l', path] })
+    t.match(listed.stdout, /MBR: protective\n/)
     await systemTools.run({ tool: 'sfdisk', args: ['--verify', path] })
     const { stdout } = await systemTools.run({ tool: 'sfdisk', args: ['--json', path] })
     const table = (JSON.parse(stdout) as SfdiskJson).partitiontable

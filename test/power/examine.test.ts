@@ -10,6 +10,7 @@ import { silent } from '../../src/base/progress.js'
 import type { ToolRunner } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { encodeGpt } from '../../src/disk/gpt.js'
+import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import type { Inspection } from '../../src/media/inspect.js'
 import { Store, storeFolder } from '../../src/store/store.js'
 import { openCheckTools } from '../../src/tools/lab-tools.js'
@@ -107,6 +108,7 @@ async function examine(folder: string, damage: Damage, tools: ToolRunner): Promi
   const table = gpt(STICK / SECTOR, partitions)
   const stick = join(folder, 'stick.raw')
   await disk(stick, STICK, [
+    [0, encodeProtectiveMbr(STICK / SECTOR, Buffer.from('boot code'))],
     [SECTOR, table.primary],
     [LIBRARY.first * SECTOR, await readFile(join(folder, 'library.img'))],
     [DATA.first * SECTOR, await readFile(join(folder, 'data.img'))],
@@ -165,6 +167,18 @@ if (needTools(t, 'bwrap', 'mmdebstrap')) {
       { stick: (bytes) => bytes.fill(0, 1536, 2048).fill(0, STICK - 512) },
       { stage: 'table' },
       [/^neither copy/],
+    ],
+    [
+      'no active record, and nothing else',
+      { stick: (bytes) => bytes.fill(0, 462, 478) },
+      { records: 1000 },
+      [/^LBA 0 is not the image's$/],
+    ],
+    [
+      'a hybrid MBR',
+      { stick: (bytes) => bytes.fill(0x83, 466, 467) },
+      { records: 1000 },
+      [/^LBA 0 is not a protective MBR$/],
     ],
     ["data's file system", { stick: (bytes) => shred(bytes, DATA) }, {}, [/^data: e2fsck \([48]\)/]],
     [

@@ -2,8 +2,8 @@
  * Examines a stick that lost power, without starting it: as far as the stick itself, and then a guest on it, would get by
  * what they do at every start. Other people's tools judge; nothing is mounted and nothing needs root.
  *
- * The way in: partition table, data's file system (after its journal was replayed, as the initrd has it), the guest's
- * overlay, the file system in it (again with its journal), the file with the guest's records.
+ * The way in: first sector, partition table, data's file system (after its journal was replayed, as the initrd has it), the
+ * guest's overlay, the file system in it (again with its journal), the file with the guest's records.
  */
 
 import { existsSync } from 'node:fs'
@@ -15,6 +15,7 @@ import type { ToolRunner } from '../../src/base/tool.js'
 import { exitStatus, lastWords } from '../../src/base/tool-errors.js'
 import { type Bytes, SECTOR } from '../../src/base/units.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../../src/disk/gpt.js'
+import { decodeMbr, withoutProtective } from '../../src/disk/mbr.js'
 import type { Inspection } from '../../src/media/inspect.js'
 import type { StickManifest } from '../../src/stick/manifest.js'
 import type { Replay } from './replay.js'
@@ -52,6 +53,7 @@ export async function openExaminer(
   tools: ToolRunner,
 ): Promise<Examiner> {
   const base = await unpackBase(inspection, witness, folder, tools)
+  const firstSector = await firstSectorOf(inspection.path)
   const files = {
     ...{ base, data: join(folder, 'data.img') },
     ...{ overlay: join(folder, 'overlay.qcow2'), root: join(folder, 'root.img') },
@@ -62,6 +64,7 @@ export async function openExaminer(
       const problems: string[] = []
       const table = await believedTable(replay, problems)
       problems.push(...movedPartitions(inspection, table))
+      problems.push(...changedFirstSector(firstSector, await replay.read(0, SECTOR)))
       const data = table?.partitions.find(({ number }) => number === inspection.layout.data?.number)
       if (!data) return { stage: 'table', records: 0, problems }
       // The initrd formats what does not have this name yet.
@@ -161,6 +164,21 @@ function movedPartitions({ partitions }: Inspection, table: Gpt | undefined): st
       ? []
       : [`partition ${wanted.number} has the sectors ${found ?? 'of none'}`]
   })
+}
+
+async function firstSectorOf(image: string): Promise<Buffer> {
+  const file = await open(image, 'r')
+  try {
+    return (await file.read(Buffer.alloc(SECTOR), 0, SECTOR, 0)).buffer
+  } finally {
+    await file.close()
+  }
+}
+
+/** A BIOS must find boot code and active record of the image, and UEFI firmware a protective record. */
+function changedFirstSector(image: Buffer, sector: Buffer): string[] {
+  if (!decodeMbr(sector).protective) return ['LBA 0 is not a protective MBR']
+  return withoutProtective(sector).equals(withoutProtective(image)) ? [] : ["LBA 0 is not the image's"]
 }
 
 // ------------------------------------------------------------------------------------ File systems and images
