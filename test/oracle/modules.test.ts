@@ -2,7 +2,7 @@
  * Kernel modules of a real build, as kmod sees them: each has all that it depends on, in the host's root, in its initrd and
  * in a guest; and what `host.firmware` brings is on the stick.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { removeScratch } from '../../src/base/namespace.js'
@@ -97,10 +97,46 @@ function hostModules(t: Test, root: string): void {
   })
 }
 
+/** Buses of PCs of the last ten years; {@link QUIRKS} come with them. */
+const BUSES = ['xhci_pci_renesas', 'rtsx_pci_sdmmc', 'rtsx_usb_sdmmc', 'mmc_block', 'vmd', 'thunderbolt']
+
+/** Drivers of devices that usb_storage leaves to them: as many as the kernel has. */
+const QUIRKS = 'kernel/drivers/usb/storage/ums-'
+
+/** What they may take, with what only they depend on. In the initrd modules are packed one by one. */
+const BUSES_LIMIT = 1_000_000
+
+/** Each module with all that it depends on, as depmod has it: its own path first. */
+function dependencies(kernel: string): string[][] {
+  const lines = readFileSync(join(kernel, 'modules.dep'), 'utf8').trim().split('\n')
+  return lines.map((line) => line.match(/[^\s:]+/g) ?? [])
+}
+
+function initrdBuses(t: Test, parts: string, kernel: string): void {
+  const all = dependencies(kernel)
+  const isBus = ([path = '']: string[]) => BUSES.includes(nameOf(path)) || path.startsWith(QUIRKS)
+  const wanted = new Set(all.filter(isBus).flat())
+  const names = [...wanted].map(nameOf)
+  for (const name of BUSES) t.ok(names.includes(name), `the kernel has ${name}`)
+  t.ok(names.filter((name) => name.startsWith('ums_')).length >= 10, 'and the quirk drivers')
+  const files = readdirSync(parts, { recursive: true, encoding: 'utf8' })
+  const has = (path: string) => files.some((file) => file.endsWith(`/${path}`))
+  t.strictSame(
+    [...wanted].filter((path) => !has(path)),
+    [],
+    'all of them are in the initrd',
+  )
+  const others = new Set(all.filter(([path = '']) => !wanted.has(path) && has(path)).flat())
+  const added = [...wanted].filter((path) => !others.has(path))
+  const bytes = added.reduce((sum, path) => sum + statSync(join(kernel, path)).size, 0)
+  t.ok(bytes < BUSES_LIMIT, `${bytes} bytes`)
+}
+
 async function initrdModules(t: Test, result: BuildResult, root: string): Promise<void> {
   const parts = await initrd(result)
   // Modules may be in another part than the list of them.
   t.strictSame(await lacking(parts, kernelOf(root)), [])
+  initrdBuses(t, parts, kernelOf(root))
   const names = readdirSync(parts, { recursive: true, encoding: 'utf8' }).map(nameOf)
   for (const name of ['squashfs', 'dm_verity', 'overlay', 'usb_storage', 'nvme'])
     t.ok(names.includes(name), name)
