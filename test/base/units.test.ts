@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import t from 'tap'
 import {
   alignUp,
@@ -12,7 +13,7 @@ import {
   SIZE_PATTERN,
   TiB,
 } from '../../src/base/units.js'
-import { seeded, seedOfRun } from '../support/tools.js'
+import { below, holds } from '../support/property.js'
 
 t.test('sizes are read in binary units alone', async (t) => {
   t.equal(parseBytes('0B'), 0)
@@ -53,12 +54,9 @@ t.test('sizes are written as a person reads them', async (t) => {
 })
 
 t.test('whole numbers of a unit come back as they went', async (t) => {
-  const random = seeded(seedOfRun())
-  for (let count = 0; count < 200; count++) {
-    const factor = [1, KiB, MiB, GiB, TiB][random(5)] as number
-    const value = (1 + random(1023)) * factor
-    t.equal(parseBytes(formatBytes(value)), value, `${value}`)
-  }
+  const units = fc.constantFrom(1, KiB, MiB, GiB, TiB)
+  const comesBack = (count: number, unit: number) => parseBytes(formatBytes(count * unit)) === count * unit
+  await holds(t, 200, fc.property(fc.integer({ min: 1, max: 1023 }), units, comesBack))
 })
 
 t.test('alignUp gives the least multiple that is not below', async (t) => {
@@ -66,12 +64,11 @@ t.test('alignUp gives the least multiple that is not below', async (t) => {
   t.equal(alignUp(1, 512), 512)
   t.equal(alignUp(512, 512), 512)
   t.equal(alignUp(513, 512), 1024)
-  const random = seeded(seedOfRun())
-  for (let count = 0; count < 200; count++) {
-    const [value, alignment] = [random(2 ** 30), 1 + random(2 ** 20)]
+  const isLeast = (value: number, alignment: number) => {
     const up = alignUp(value, alignment)
-    t.ok(up >= value && up < value + alignment && up % alignment === 0, `${value} to ${alignment}`)
+    return up >= value && up < value + alignment && up % alignment === 0
   }
+  await holds(t, 200, fc.property(below(2 ** 30), fc.integer({ min: 1, max: 2 ** 20 }), isLeast))
 })
 
 t.test('CPUs are counted as people do', async (t) => {

@@ -6,6 +6,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
+import { decodeMbr } from '../../src/disk/mbr.js'
 import type { GuestEvent } from '../../src/guest/report.js'
 import type { Trial } from '../../src/lab/trial.js'
 import { type WalkRun, walkImage } from '../../src/lab/walk.js'
@@ -18,6 +19,8 @@ interface Seen {
   hostKey: string
   confinement: string[]
   secureBoot: string
+  /** LBA 0 of the stick, in base64. */
+  firstSector: string
 }
 
 async function look(trial: Trial, guests: Record<string, string>): Promise<Seen> {
@@ -31,7 +34,11 @@ async function look(trial: Trial, guests: Record<string, string>): Promise<Seen>
     .split('\n')
     .map((line) => line.replace(/\0/g, ''))
   const secureBoot = await onStick(trial, "sudo dmesg | grep -i -e 'secure boot' -e lockdown; true")
-  return { page, machineId, hostKey, confinement, secureBoot }
+  const firstSector = await onStick(
+    trial,
+    '. /run/keyvisor/stick; sudo head -c 512 "/dev/$disk" | base64 -w0',
+  )
+  return { page, machineId, hostKey, confinement, secureBoot, firstSector }
 }
 
 /** How AppArmor is to confine the QEMU of each guest, by their names. */
@@ -101,7 +108,7 @@ if (demo) {
       const running = guestsOn(run).filter(({ state }) => state === 'ready')
       t.strictSame(Object.fromEntries(running.map(({ name, said }) => [name, said])), guests)
       for (const { name, hypervisor } of running) t.equal(hypervisor, 'KVM', `${name} runs under KVM`)
-      const { page, machineId, hostKey, confinement } = seen.get(machine.name) as Seen
+      const { page, machineId, hostKey, confinement, firstSector } = seen.get(machine.name) as Seen
       const count = /\d+$/.exec(guests['counter'] ?? '')?.[0]
       if (count)
         t.match(page, new RegExp(`started <b>${count}</b> time`), 'the page through the forwarded port')
@@ -111,6 +118,8 @@ if (demo) {
       t.equal(machineId, first?.machineId, 'machine-id')
       t.match(hostKey, /^AAAAC3NzaC1lZDI1NTE5/)
       t.equal(hostKey, first?.hostKey, 'SSH host key')
+      const mbr = decodeMbr(Buffer.from(firstSector, 'base64'))
+      t.match(mbr, { protective: true, active: true }, "LBA 0 after the first boot's partitioning")
     })
   }
 

@@ -1,10 +1,13 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
 import t from 'tap'
 import { shellWords } from '../../src/base/shell.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Deb, unpackToolsTree } from '../../src/debian/tree.js'
-import { needTools, seeded, seedOfRun } from '../support/tools.js'
+import { holds } from '../support/property.js'
+import { needTools } from '../support/tools.js'
 
 /** What sh(1) makes of a line: one word a line of its own, ended by NUL. */
 async function wordsBySh(line: string): Promise<string[]> {
@@ -36,13 +39,10 @@ t.test('sh splits a quoted argv into the same words', async (t) => {
 })
 
 t.test('words of random characters too', async (t) => {
-  const random = seeded(seedOfRun())
-  const letters = [...'ab\'"\\$`*?[]{}()<>|&;~#!= \t\nä%@+:,./-']
-  const word = () => Array.from({ length: random(12) }, () => letters[random(letters.length)]).join('')
-  for (let count = 0; count < 40; count++) {
-    const words = Array.from({ length: 1 + random(6) }, word)
-    t.strictSame(await wordsBySh(shellWords(words)), words, JSON.stringify(words))
-  }
+  const letter = fc.constantFrom(...'ab\'"\\$`*?[]{}()<>|&;~#!= \t\nä%@+:,./-')
+  const words = fc.array(fc.string({ unit: letter, maxLength: 11 }), { minLength: 1, maxLength: 6 })
+  const comeBack = async (words: string[]) => isDeepStrictEqual(await wordsBySh(shellWords(words)), words)
+  await holds(t, 40, fc.asyncProperty(words, comeBack))
 })
 
 // ------------------------------------------------------------------------------------------ tools trees

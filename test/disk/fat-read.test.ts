@@ -1,13 +1,15 @@
 /** Volumes made by other people's tools, read by our own code; then damaged ones. */
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
-import { KeyvisorError } from '../../src/base/errors.js'
+import type { KeyvisorError } from '../../src/base/errors.js'
 import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { piecesReader, readFat } from '../../src/disk/fat-read.js'
 import type { ReadAt } from '../../src/disk/gpt.js'
-import { needTools, seeded, seedOfRun } from '../support/tools.js'
+import { type Change, changed, holds, noise, readOrRefused } from '../support/property.js'
+import { needTools } from '../support/tools.js'
 
 const run = (tool: string, ...args: string[]) =>
   systemTools.run({ tool, args, env: { MTOOLS_SKIP_CHECK: '1' } })
@@ -90,16 +92,17 @@ t.test('a volume of mtools', async (t) => {
   t.ok(files.some(({ pieces }) => pieces.length > 1))
 
   t.test('noise ends in files or in an error for people', async (t) => {
-    const random = seeded(seedOfRun())
-    const copy = Buffer.from(bytes)
-    const used = 2 * MiB
-    for (let round = 0; round < 300; round++) {
-      copy[random(round % 3 === 0 ? 96 : used)] = random(256)
-      const outcome = await readFat(readerOf(copy)).catch((error) => error)
-      if (outcome instanceof Error && !(outcome instanceof KeyvisorError))
-        t.fail('another error', { outcome })
+    const start = Buffer.from(bytes.subarray(0, 2 * MiB))
+    const outcomes = { read: 0, refused: 0 }
+    const readNoise = async (changes: Change[]) => {
+      changed(start, changes).copy(bytes)
+      const found = await readOrRefused(() => readFat(readerOf(bytes)))
+      outcomes[found ? 'read' : 'refused']++
     }
-    t.pass('300 rounds')
+    const either = fc.oneof(noise(0, 96, 8), noise(0, start.length, 100))
+    await holds(t, 300, fc.asyncProperty(either, readNoise))
+    start.copy(bytes)
+    t.ok(outcomes.read > 10 && outcomes.refused > 10, JSON.stringify(outcomes))
   })
 
   t.test('a chain that goes round in a circle, and folders without end', async (t) => {

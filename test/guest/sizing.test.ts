@@ -1,9 +1,10 @@
+import fc from 'fast-check'
 import t from 'tap'
 import { formatBytes, GiB, MiB } from '../../src/base/units.js'
 import type { LibraryGuest } from '../../src/guest/definition.js'
 import { hostReserve, type Pc, sizeGuests } from '../../src/guest/sizing.js'
 import { guest } from '../support/guests.js'
-import { seeded, seedOfRun } from '../support/tools.js'
+import { below, holds } from '../support/property.js'
 
 const pc = (memory: number, cpus = 4, kvm = true): Pc => ({ memory, cpus, kvm })
 
@@ -112,29 +113,38 @@ t.test('two shares that come to more than there is are both cut', async (t) => {
 })
 
 t.test('properties of any PC with any guests', async (t) => {
-  const seed = seedOfRun()
-  const random = seeded(seed)
-  for (let round = 0; round < 2000; round++) {
-    const guests = Array.from({ length: random(8) }, (_, index) => randomGuest(`g${index}`, random))
-    const machine = pc((256 + random(40_000)) * MiB, 1 + random(16), random(2) === 1)
+  const machine = fc
+    .record({ memory: from(256, 40_256), cpus: from(1, 16), kvm: fc.boolean() })
+    .map(({ memory, cpus, kvm }) => pc(memory * MiB, cpus, kvm))
+  const guests = fc
+    .array(wish, { maxLength: 7 })
+    .map((wishes) => wishes.map((wish, index) => guest(`g${index}`, wish)))
+  const keepsRules = (guests: LibraryGuest[], machine: Pc) => {
     const broken = brokenRule(guests, machine)
-    if (broken) return t.fail(`${broken}, seed ${seed}, round ${round}`, { guests, machine })
+    if (broken) throw new Error(broken)
   }
-  t.pass('2000 rounds')
+  await holds(t, 2000, fc.property(guests, machine, keepsRules))
 })
 
-function randomGuest(name: string, random: (limit: number) => number): LibraryGuest {
-  const memory = (1 + random(4096)) * MiB
-  const cpus = 1 + random(6)
-  return guest(name, {
-    memory: {
-      min: memory,
-      max: random(3) === 0 ? { percent: 1 + random(100) } : memory + random(8192) * MiB,
-    },
-    cpus: { min: cpus, max: cpus + random(8) },
-    autostart: random(4) === 0 ? null : random(1000),
+const from = (min: number, max: number) => fc.integer({ min, max })
+
+/** What a guest asks for, of memory (in MiB), CPUs and its place in the order. */
+const wish = fc
+  .record({
+    least: from(1, 4096),
+    more: fc.oneof(
+      { weight: 2, arbitrary: below(8192) },
+      from(1, 100).map((percent) => ({ percent })),
+    ),
+    cpus: from(1, 6),
+    moreCpus: below(8),
+    autostart: fc.option(below(1000), { freq: 4 }),
   })
-}
+  .map(({ least, more, cpus, moreCpus, autostart }) => ({
+    memory: { min: least * MiB, max: typeof more === 'number' ? (least + more) * MiB : more },
+    cpus: { min: cpus, max: cpus + moreCpus },
+    autostart,
+  }))
 
 /** The most that a guest may have on a PC. */
 function most({ memory: { min, max } }: LibraryGuest, machine: Pc): number {

@@ -1,12 +1,15 @@
+import assert from 'node:assert/strict'
 import { closeSync, openSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import fc, { type Arbitrary } from 'fast-check'
 import t from 'tap'
 import { derivedUuid } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { BACKUP_SECTORS, encodeGpt, FIRST_USABLE, type GptPartition, readGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
-import { needTools, seeded, seedOfRun } from '../support/tools.js'
+import { below, holds } from '../support/property.js'
+import { needTools } from '../support/tools.js'
 
 interface SfdiskJson {
   partitiontable: {
@@ -32,24 +35,39 @@ function write(path: string, sectors: number, partitions: GptPartition[]): void 
   closeSync(file)
 }
 
+interface Disk {
+  sectors: number
+  partitions: GptPartition[]
+}
+
+const MOST = 19
+
 /** Partitions at random places and of random sizes, not in the order of their numbers. */
-function randomPartitions(random: (limit: number) => number, sectors: number): GptPartition[] {
-  const count = random(20)
-  const lastUsable = sectors - BACKUP_SECTORS - 1
-  const edges = new Set<number>()
-  while (edges.size < count * 2) edges.add(FIRST_USABLE + random(lastUsable - FIRST_USABLE + 1))
+const disks: Arbitrary<Disk> = fc.oneof(below(10_000), below(2 ** 32)).chain((more) => {
+  const sectors = 2048 + more
+  const lba = fc.integer({ min: FIRST_USABLE, max: sectors - BACKUP_SECTORS - 1 })
+  const name = fc.constantFrom('', 'root-a', 'Größe', 'x'.repeat(36))
+  return fc
+    .record({
+      edges: fc.uniqueArray(lba, { maxLength: 2 * MOST }),
+      numbers: fc.uniqueArray(fc.integer({ min: 1, max: 128 }), { minLength: MOST, maxLength: MOST }),
+      names: fc.array(name, { minLength: MOST, maxLength: MOST }),
+    })
+    .map(({ edges, ...more }) => ({ sectors, partitions: between(edges, more) }))
+})
+
+/** A partition between each two edges. */
+function between(edges: number[], { numbers, names }: { numbers: number[]; names: string[] }) {
   const sorted = [...edges].sort((a, b) => a - b)
-  const numbers = Array.from({ length: 128 }, (_, index) => index + 1)
-    .map((number) => ({ number, key: random(1000) }))
-    .sort((a, b) => a.key - b.key)
+  const count = Math.floor(edges.length / 2)
   return Array.from({ length: count }, (_, index) => ({
-    number: numbers[index]?.number as number,
+    number: numbers[index] as number,
     type: derivedUuid('type', `${index}`),
     guid: derivedUuid('partition', `${index}`),
     first: sorted[index * 2] as number,
     last: sorted[index * 2 + 1] as number,
     attributes: 0n,
-    name: ['', 'root-a', 'Größe', 'x'.repeat(36)][random(4)] as string,
+    name: names[index] as string,
   })).sort((a, b) => a.number - b.number)
 }
 
@@ -60,26 +78,26 @@ async function sgdiskVerify(path: string): Promise<string> {
 
 t.test('sgdisk and sfdisk accept what we write, and read the same', async (t) => {
   if (!needTools(t, 'sgdisk', 'sfdisk')) return
-  const random = seeded(seedOfRun())
   const path = join(t.testdir(), 'disk.img')
-  for (let round = 0; round < 12; round++) {
-    const sectors = 2048 + random(round % 2 ? 10_000 : 2 ** 32)
-    const partitions = randomPartitions(random, sectors)
+  const isAccepted = async ({ sectors, partitions }: Disk) => {
     write(path, sectors, partitions)
     const told = await sgdiskVerify(path)
-    t.match(told, /No problems found/, `${partitions.length} partitions on ${sectors} sectors`)
-    t.notMatch(told, /Creating new GPT entries/)
+    assert.match(told, /No problems found/)
+    assert.doesNotMatch(told, /Creating new GPT entries/)
     const listed = await systemTools.run({ tool: 'gdisk', args: ['-l', path] })
-    t.match(listed.stdout, /MBR: protective\n/)
+    assert.match(listed.stdout, /MBR: protective\n/)
     await systemTools.run({ tool: 'sfdisk', args: ['--verify', path] })
     const { stdout } = await systemTools.run({ tool: 'sfdisk', args: ['--json', path] })
     const table = (JSON.parse(stdout) as SfdiskJson).partitiontable
-    t.match(table, { label: 'gpt', id: DISK.toUpperCase(), firstlba: 34, lastlba: sectors - 34 })
-    t.same(
+    const { label, id, firstlba, lastlba } = table
+    const head = { label: 'gpt', id: DISK.toUpperCase(), firstlba: 34, lastlba: sectors - 34 }
+    assert.deepEqual({ label, id, firstlba, lastlba }, head)
+    assert.deepEqual(
       table.partitions ?? [],
       partitions.map((partition) => asSfdisk(path, partition)),
     )
   }
+  await holds(t, 12, fc.asyncProperty(disks, isAccepted))
 })
 
 function asSfdisk(path: string, { number, type, guid, first, last, name }: GptPartition) {

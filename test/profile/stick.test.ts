@@ -1,18 +1,16 @@
 /**
  * What `validate` says of memory and room is what the stick and the build say: asked of many random profiles.
  */
+import fc, { type Arbitrary } from 'fast-check'
 import t from 'tap'
-import { MiB } from '../../src/base/units.js'
+import { type Bytes, MiB } from '../../src/base/units.js'
 import { hostReserve, sizeGuests } from '../../src/guest/sizing.js'
 import type { Lock } from '../../src/lock/types.js'
 import { makePlan } from '../../src/plan/plan.js'
 import type { Guest, Profile, Stick } from '../../src/profile/profile.gen.js'
 import { checkRules } from '../../src/profile/rules.js'
 import { layoutStick } from '../../src/stick/layout.js'
-import { seeded, seedOfRun } from '../support/tools.js'
-
-const random = seeded(seedOfRun())
-const pick = <T>(...values: T[]): T => values[random(values.length)] as T
+import { below, holds } from '../support/property.js'
 
 const lock: Lock = {
   ...{ version: 1, epoch: 1_750_000_000, requests: '', asked: [], packages: {} },
@@ -25,52 +23,67 @@ function planOf(profile: Profile) {
 
 const codesOf = (profile: Profile) => checkRules(profile).map(({ code }) => code)
 
-/** Around whole MiB, where rounding shows. */
-const size = (most: number) => `${(1 + random(most)) * MiB + pick(0, 0, 1, -1)}B`
+const from = (min: number, max: number) => fc.integer({ min, max })
 
-function memory(): Guest['memory'] {
-  const min = 1 + random(4096)
-  const share = `${1 + random(100)}%`
-  return pick<Guest['memory']>(
-    undefined as never,
+/** Around whole units, where rounding shows. */
+const around = (count: Arbitrary<number>, unit: Arbitrary<Bytes>) =>
+  fc.tuple(count, unit, fc.constantFrom(0, 0, 1, -1)).map(([count, unit, off]) => count * unit + off)
+
+const size = (most: number) => around(from(1, most), fc.constant(MiB)).map((bytes) => `${bytes}B`)
+
+const share = from(1, 100).map((percent) => `${percent}%`)
+
+const memory: Arbitrary<NonNullable<Guest['memory']>> = from(1, 4096).chain((min) =>
+  fc.oneof(
     share,
-    `${min}MiB`,
-    `${min * MiB + random(3)}B`,
-    { min: `${min}MiB`, max: share },
-    { min: `${min}MiB`, max: `${min + random(4096)}MiB` },
-  )
-}
+    fc.constant(`${min}MiB`),
+    below(3).map((more) => `${min * MiB + more}B`),
+    share.map((max) => ({ min: `${min}MiB`, max })),
+    below(4096).map((more) => ({ min: `${min}MiB`, max: `${min + more}MiB` })),
+  ),
+)
 
-function guest(index: number): Guest {
-  const given = memory()
-  const autostart = pick<Guest['autostart'] | undefined>(undefined, false, {
-    order: 1 + random(9) * 10 + index,
-  })
-  return {
+/** What a guest asks for; whether it starts by itself, and how early. */
+const wish = fc.record(
+  {
+    cpus: fc.constantFrom<NonNullable<Guest['cpus']>[]>(1, 4, { min: 1, max: 8 }),
+    memory,
+    autostart: fc.oneof(fc.constant<false>(false), below(9)),
+  },
+  { requiredKeys: ['cpus'] },
+)
+
+/** Up to five guests, no two of which start at the same place. */
+const guests: Arbitrary<Guest[]> = fc.array(wish, { maxLength: 5 }).map((wishes) =>
+  wishes.map(({ autostart, ...wish }, index) => ({
     name: `g${index}`,
     source: { debian: {} },
-    cpus: pick<NonNullable<Guest['cpus']>>(1, 4, { min: 1, max: 8 }),
-    ...(given === undefined ? {} : { memory: given }),
-    ...(autostart === undefined ? {} : { autostart }),
-  }
-}
+    ...wish,
+    ...(typeof autostart === 'number' ? { autostart: { order: 1 + autostart * 10 + index } } : {}),
+    ...(autostart === false ? { autostart } : {}),
+  })),
+)
+
+/** Memory of the smallest PC, small ones above all. */
+const minimumMemory = around(
+  fc.oneof(from(1, 1), from(1, 4), from(1, 32)),
+  fc.constantFrom(256 * MiB, 512 * MiB, 1024 * MiB),
+)
 
 t.test('a profile is valid where the smallest PC starts every guest that it shall start', async (t) => {
   let refused = 0
-  for (let round = 0; round < 4000; round++) {
-    const guests = Array.from({ length: random(6) }, (_, index) => guest(index))
-    const minimum =
-      (random(pick<number>(1, 4, 32)) + 1) * pick<number>(256, 512, 1024) * MiB + pick(0, 0, 1, -1)
+  const isSaid = (guests: Guest[], minimum: Bytes, kvm: boolean) => {
     const profile: Profile = { version: 1, name: 'demo', guests, stick: { minimumMemory: `${minimum}B` } }
     const { guests: planned } = planOf(profile)
-    const sized = sizeGuests(planned, { memory: minimum, cpus: 64, kvm: pick(true, false) })
+    const sized = sizeGuests(planned, { memory: minimum, cpus: 64, kvm })
     const wanted = planned.filter(({ autostart }) => autostart !== null)
     const started = sized.filter(({ start }) => start)
     const fits = started.length === wanted.length && minimum >= hostReserve(minimum)
     const isRefused = codesOf(profile).includes('memory-too-small')
     if (isRefused) refused++
-    if (isRefused === fits) t.fail(JSON.stringify(profile), { sized })
+    return isRefused !== fits
   }
+  await holds(t, 4000, fc.property(guests, minimumMemory, fc.boolean(), isSaid))
   t.ok(refused > 400 && refused < 3600, `${refused} of 4000 were refused`)
 })
 
@@ -102,9 +115,9 @@ t.test('a profile is refused where no payloads are small enough for its stick', 
   let refused = 0
   const payload = { sha256: 'ab'.repeat(32), size: 1 }
   const payloads = { biosBoot: payload, esp: payload, root: payload, library: payload }
-  for (let round = 0; round < 2000; round++) {
-    const stick: Partial<Stick> = { esp: size(300), rootSlot: size(500), minimumSize: size(2500) }
-    if (pick(true, false)) stick.library = size(500)
+  const sizes = { esp: size(300), rootSlot: size(500), minimumSize: size(2500), library: size(500) }
+  const sticks = fc.record(sizes, { requiredKeys: ['esp', 'rootSlot', 'minimumSize'] })
+  const isSaid = (stick: Partial<Stick>) => {
     const profile: Profile = { version: 1, name: 'demo', stick }
     const { stick: planned } = planOf(profile)
     let code = ''
@@ -115,7 +128,8 @@ t.test('a profile is refused where no payloads are small enough for its stick', 
     }
     const isRefused = codesOf(profile).includes('stick-too-small')
     if (isRefused) refused++
-    if (isRefused !== (code === 'stick-too-small')) t.fail(JSON.stringify(profile), { code })
+    return isRefused === (code === 'stick-too-small')
   }
+  await holds(t, 2000, fc.property(sticks, isSaid))
   t.ok(refused > 200 && refused < 1800, `${refused} of 2000 were refused`)
 })

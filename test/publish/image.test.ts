@@ -11,6 +11,8 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { sha256 } from '../../src/base/digests.js'
 import { Interrupted, KeyvisorError } from '../../src/base/errors.js'
@@ -24,7 +26,8 @@ import { digesting, type Reader, readOnce } from '../../src/publish/read-once.js
 import type { Layout } from '../../src/stick/layout.js'
 import type { Manifest } from '../../src/stick/manifest.js'
 import { Store } from '../../src/store/store.js'
-import { needTools, seeded, seedOfRun } from '../support/tools.js'
+import { holds } from '../support/property.js'
+import { needTools } from '../support/tools.js'
 
 const never = new AbortController().signal
 
@@ -60,7 +63,6 @@ t.test('what must be written: tables, whole payloads, and the head of an empty s
 })
 
 t.test('ranges have their digests however the bytes come', async (t) => {
-  const random = seeded(seedOfRun())
   const size = 64 * BMAP_BLOCK - 100
   const bytes = randomBytes(size)
   const ranges = [
@@ -73,16 +75,18 @@ t.test('ranges have their digests however the bytes come', async (t) => {
     ...{ first, last },
     sha256: sha256(bytes.subarray(first * BMAP_BLOCK, (last + 1) * BMAP_BLOCK)),
   }))
-  for (let round = 0; round < 50; round++) {
+  const areTheSame = (lengths: number[]) => {
     const reader = digestingRanges(ranges)
-    for (let at = 0; at < size; ) {
-      const length = 1 + random(20 * KiB)
+    for (let at = 0, chunk = 0; at < size; chunk++) {
+      const length = lengths[chunk % lengths.length] as number
       reader.take(bytes.subarray(at, at + length))
       at += length
     }
     reader.end()
-    t.strictSame(reader.ranges(), expected)
+    return isDeepStrictEqual(reader.ranges(), expected)
   }
+  const lengths = fc.array(fc.integer({ min: 100, max: 20 * KiB }), { minLength: 1, maxLength: 40 })
+  await holds(t, 50, fc.property(lengths, areTheSame))
 })
 
 t.test('a file is read once for all readers, in order, and none is left behind', async (t) => {
