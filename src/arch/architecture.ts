@@ -8,7 +8,7 @@
 export type Firmware = 'bios' | 'uefi' | 'secureboot'
 
 /** Code and template of the variables of a UEFI, as files of Debian's package. */
-export interface UefiFiles {
+interface UefiFiles {
   code: string
   variables: string
 }

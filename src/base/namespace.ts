@@ -9,7 +9,7 @@ import { namespaceRefused } from './sandbox.js'
 import { systemTools, type ToolCall } from './tool.js'
 
 /** unshare(1)'s arguments for the mapping. */
-export function namespaceArguments(): string[] {
+function namespaceArguments(): string[] {
   const mapping = process.getuid?.() === 0 ? [] : ['--map-auto', '--map-root-user']
   return [...mapping, '--mount-proc', '--pid', '--fork', '--kill-child', '--']
 }

@@ -24,7 +24,7 @@ export function plainProgress(write: (line: string) => void): Progress {
 }
 
 /** `done in 12 s`, or `in the store` where nothing was to do. */
-export function endWords({ seconds, reused }: { seconds: number; reused: boolean }): string {
+function endWords({ seconds, reused }: { seconds: number; reused: boolean }): string {
   return reused ? 'in the store' : `done in ${formatSeconds(seconds)}`
 }
 

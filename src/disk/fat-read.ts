@@ -67,7 +67,7 @@ export interface Piece {
   length: Bytes
 }
 
-export interface FoundFatFile {
+interface FoundFatFile {
   /** With slashes, and a leading one. */
   path: string
   size: Bytes

@@ -184,7 +184,7 @@ function unbelievable(header: GptHeader, lba: Lba, sectors: number): string | un
 }
 
 /** Decodes and checks the entries that a header describes. Throws KeyvisorError `gpt-damaged`. */
-export function decodeGptEntries(bytes: Uint8Array, header: GptHeader): GptPartition[] {
+function decodeGptEntries(bytes: Uint8Array, header: GptHeader): GptPartition[] {
   const { entryCount, entryBytes, myLba } = header
   if (bytes.length < entryCount * entryBytes) throw damaged(myLba, 'its entries are cut off')
   const array = bytes.subarray(0, entryCount * entryBytes)

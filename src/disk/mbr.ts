@@ -39,7 +39,7 @@ const MBR = struct('an MBR', {
 
 const SIGNATURE = 0xaa55
 
-export interface MbrRecord {
+interface MbrRecord {
   active: boolean
   osType: number
   first: Lba

@@ -68,8 +68,8 @@ const MOST_DISK_BYTES = 16 * TiB
 /** Bytes to read from the start of a file: headers that need more are refused. */
 export const QCOW2_HEAD_BYTES = 64 * KiB
 
-export type Qcow2Encryption = 'none' | 'aes' | 'luks' | 'unknown'
-export type Qcow2Compression = 'zlib' | 'zstd' | 'unknown'
+type Qcow2Encryption = 'none' | 'aes' | 'luks' | 'unknown'
+type Qcow2Compression = 'zlib' | 'zstd' | 'unknown'
 
 export interface Qcow2Header {
   version: 2 | 3

@@ -5,7 +5,7 @@
  */
 import type { Bytes } from '../base/units.js'
 
-export type GuestFirmware = 'bios' | 'uefi' | 'uefi-secure'
+type GuestFirmware = 'bios' | 'uefi' | 'uefi-secure'
 
 export type Accelerator = 'kvm' | 'tcg'
 

@@ -16,7 +16,7 @@ import { type DomainPaths, devices } from './domain-devices.js'
 import type { Sized } from './sizing.js'
 
 /** Namespace of the element that a domain's metadata carries. */
-export const DOMAIN_NAMESPACE = 'urn:keyvisor:guest:1'
+const DOMAIN_NAMESPACE = 'urn:keyvisor:guest:1'
 
 /** Seconds that guests have, all together, to shut down with their host. A Windows that installs updates takes minutes. */
 export const STOP_WITHIN = 180

@@ -18,7 +18,7 @@ export const LOADING_PREFIX = 'keyvisor: loading '
 export const REPORT_PORT = 'org.keyvisor.report.0'
 
 /** What a guest's line on its first serial port begins with, if the report is to carry it. */
-export const SAID_PREFIX = 'keyvisor: '
+const SAID_PREFIX = 'keyvisor: '
 
 /** The host is up. The first event. */
 export interface HostEvent {

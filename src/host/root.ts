@@ -106,7 +106,7 @@ function keyboardText({ layout, variant, options }: HostPlan['keyboard']): strin
 }
 
 /** The host's plan, but for what is handed over by itself, and for what the boot configuration has. */
-export type HostSettings = Omit<HostPlan, 'files' | 'kernelArguments'>
+type HostSettings = Omit<HostPlan, 'files' | 'kernelArguments'>
 
 export interface RootInputs {
   settings: HostSettings

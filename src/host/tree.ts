@@ -8,7 +8,7 @@ import { type TreeInputs, treeStage } from '../debian/tree.js'
  * Drivers that no host of virtual machines needs: a third of the kernel's modules. Which of them stay because a kept module
  * needs them is found in the tree (`debian/tree.sh`).
  */
-export const EXCLUDED_DRIVERS = [
+const EXCLUDED_DRIVERS = [
   'sound',
   'drivers/media',
   'drivers/staging',

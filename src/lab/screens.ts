@@ -172,7 +172,7 @@ function runningGuests({ events, manifest }: Trial): string[] {
 }
 
 /** A shell script that prints each guest's screen on a line of its own, in base64; an empty one where it has none. */
-export function screenshotScript(names: readonly string[]): string {
+function screenshotScript(names: readonly string[]): string {
   return `for name in ${shellWords(names)}; do
   file=$(mktemp)
   timeout 30 virsh -q -c qemu:///system screenshot "$name" "$file" >/dev/null 2>&1 && base64 -w0 "$file"

@@ -26,7 +26,7 @@ export async function rootVersions(files: readonly ComparedFile[]): Promise<Vers
 }
 
 /** The packages of the host and of each guest by a manifest: `the host`, `guest NAME`. */
-export function manifestVersions(manifest: Json): Map<string, Versions> {
+function manifestVersions(manifest: Json): Map<string, Versions> {
   const packages = member(manifest, 'packages')
   const guests = member(packages, 'guests')
   const names = guests !== null && typeof guests === 'object' ? Object.keys(guests) : []

@@ -6,7 +6,7 @@
  * Left out: starting it (`session.ts`).
  */
 
-import type { Firmware } from '../arch/architecture.js'
+import type { Architecture, Firmware } from '../arch/architecture.js'
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { type Bytes, MiB } from '../base/units.js'
 import type { Accelerator } from '../guest/definition.js'
@@ -80,7 +80,7 @@ export type { Firmware }
 export const USUAL_NETWORK = '10.0.2.0/24'
 
 /** Those of the PCs that this machine can be. */
-export const FIRMWARE_FILES = ARCHITECTURES[USUAL_ARCHITECTURE].uefi
+export const FIRMWARE_FILES: Architecture['uefi'] = ARCHITECTURES[USUAL_ARCHITECTURE].uefi
 
 /** Socket of the collector, in QEMU's own folder. */
 export const COLLECTOR_SOCKET = 'collector'

@@ -42,7 +42,7 @@ export interface StoreContents {
 }
 
 /** Size on the disk, and the time of the last use. */
-export interface Found {
+interface Found {
   size: Bytes
   lastUse: number
 }

@@ -77,7 +77,7 @@ function treeOf({ set }: PackageRequest, lock: Lock, place: Workplace): Promise<
 }
 
 /** Throws `qemu-too-old`, or `tool-missing`. */
-export async function checkQemuVersion(tools: ToolRunner): Promise<void> {
+async function checkQemuVersion(tools: ToolRunner): Promise<void> {
   const { stdout } = await tools.run({
     tool: ARCHITECTURES[USUAL_ARCHITECTURE].qemu.program,
     args: ['--version'],

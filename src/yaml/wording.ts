@@ -40,7 +40,7 @@ export function keysOf(schema: Schema): string[] {
 }
 
 /** A value as a person would quote it, cut where it is long. */
-export function shown(value: unknown): string {
+function shown(value: unknown): string {
   const kind = kindOf(value)
   if (kind === 'nothing') return 'nothing'
   if (kind === 'list' || kind === 'object') return kind === 'list' ? 'a list' : 'an object'

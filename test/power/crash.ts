@@ -16,7 +16,7 @@ import type { LogEntry } from './writelog.js'
 export type Random = (limit: number) => number
 
 /** An entry's first bytes that got to the disk. */
-export interface Change {
+interface Change {
   entry: LogEntry
   bytes: Bytes
 }

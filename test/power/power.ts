@@ -23,7 +23,7 @@ import { type LogEntry, readWriteLog } from './writelog.js'
 export const PROFILE = 'fixtures/sticks/plug.yaml'
 
 /** What fixtures/sticks/plug/write-records writes. */
-export const WITNESS: Witness = {
+const WITNESS: Witness = {
   guest: 'writer',
   file: '/var/lib/writer/records',
   record: (number) => `${`record ${number} ${`${number},`.repeat(64)}`.slice(0, 63)}\n`,

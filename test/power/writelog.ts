@@ -91,7 +91,7 @@ function filled(bytes: Buffer, sectorBytes: Bytes): Buffer {
 }
 
 /** Decodes and checks the superblock. Throws KeyvisorError `not-a-write-log`. */
-export function decodeLogSuperblock(sector: Uint8Array): LogSuperblock {
+function decodeLogSuperblock(sector: Uint8Array): LogSuperblock {
   if (sector.length < SUPERBLOCK.bytes) throw foreign('it is too short')
   const { magic, version, entries, sectorBytes } = SUPERBLOCK.decode(sector)
   if (magic !== MAGIC) throw foreign('it does not begin as one')

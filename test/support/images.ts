@@ -14,7 +14,7 @@ import type { StickPlan } from '../../src/stick/definition.js'
 import { biosBootFirst, type Layout, layoutStick, type PayloadName } from '../../src/stick/layout.js'
 import { seeded } from './tools.js'
 
-export const STICK: StickPlan = {
+const STICK: StickPlan = {
   architecture: 'amd64',
   firmware: ['bios'],
   minimumSize: GiB,

@@ -10,7 +10,7 @@ import { pngOf, words } from './pictures.js'
 /** Where every attack wants to go. */
 export const OUTSIDE = 'http://outside.example/'
 
-export const ATTACKS = [
+const ATTACKS = [
   `<script src="${OUTSIDE}script.js"></script>`,
   `<img src=${OUTSIDE}img.png onerror=alert(1)>`,
   `"><iframe src='${OUTSIDE}frame'></iframe>`,
