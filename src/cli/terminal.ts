@@ -41,14 +41,15 @@ export function columnsOf({ columns }: { columns?: number }): number {
 
 /**
  * What becomes of answers that cannot be written. `keyvisor plan ... | head` closes the pipe: that is the reader's right,
- * and no error. Of what stderr cannot take nobody could be told, but by the exit code.
+ * and no error. The work goes on to its own exit code, since `build --json | head -1` must not call done what is not. Of
+ * what stderr cannot take nobody could be told, but by the exit code.
  */
 function watchStreams({ stdout, stderr }: NodeJS.Process): void {
   stderr.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE') process.exitCode ||= EXIT.failed
   })
   stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(EXIT.done)
+    if (error.code === 'EPIPE') return
     stderr.write(`keyvisor: the answer cannot be written: ${error.message}\n`)
     process.exit(EXIT.failed)
   })

@@ -1,8 +1,9 @@
 /** `plan` as a user runs it, with a real lock, and Ctrl-C. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
-import { keyvisor, start } from '../support/command.js'
+import { keyvisor, onTerminal, start } from '../support/command.js'
 import { needTools, skipAloud } from '../support/tools.js'
 
 const TOOLS = ['mmdebstrap', 'unshare', 'apt-get']
@@ -69,6 +70,19 @@ t.test('plan makes the lock, shows everything, and then needs no network', async
       false,
     ]),
   )
+
+  // A width of 0 means that nobody knows it (tty_ioctl(4)); colours need a terminal that has them and a user who wants them.
+  const bold = '\x1b[1m'
+  const coloured = onTerminal('plan a.yaml', 0, { cwd, env })
+  t.match(coloured, /│ bios-boot │/)
+  t.ok(coloured.includes(bold), coloured)
+  for (const plain of [{ TERM: 'dumb' }, { NO_COLOR: '1' }]) {
+    const shown = onTerminal('plan a.yaml', 0, { cwd, env: { ...env, ...plain } })
+    t.equal(shown, stripVTControlCharacters(coloured), JSON.stringify(plain))
+  }
+  const narrow = onTerminal('plan a.yaml', 1, { cwd, env })
+  t.match(narrow, /^1 {2}bios-boot /m, 'a picture that has no room is a table')
+  t.notMatch(narrow, /│/)
 
   const other = await keyvisor(['plan', 'b.yaml', '--lock', 'a.lock.json'], {
     cwd: t.testdir({ 'b.yaml': PROFILE.replace('busybox', 'nginx-light'), 'a.lock.json': lock }),

@@ -37,6 +37,29 @@ t.test('an answer that cannot be written is said, and a pipe that closes is no e
   t.match(shell('exec 3>&1; { keyvisor inspect none 2>&1; echo "$?" >&3; } | true'), { stdout: '1\n' })
 })
 
+t.test('a reader who goes away changes nothing about how the work ends', async (t) => {
+  const ending = (args: string) => shell(`exec 3>&1; { keyvisor ${args}; echo "$?" >&3; } | true`)
+  for (const args of ['inspect none --json', 'store prune --json', 'validate none.yaml --json']) {
+    const { code } = shell(`keyvisor ${args}`)
+    t.ok(code, args)
+    t.match(ending(args), { stdout: `${code}\n`, stderr: '' }, args)
+  }
+})
+
+t.test('streams that are closed', async (t) => {
+  const profile = fileURLToPath(new URL('../../profiles/demo.yaml', import.meta.url))
+  const calls = { '--help': 0, [`validate '${profile}'`]: 0, 'inspect none': 1, nonsense: 2 }
+  for (const [args, code] of Object.entries(calls)) {
+    for (const closed of ['>&-', '2>&-', '>&- 2>&-', '<&- >&- 2>&-']) {
+      const ended = shell(`keyvisor ${args} ${closed}`)
+      t.equal(ended.code, code, `${args} ${closed}`)
+      t.ok(isClean(ended.stdout + ended.stderr), ended.stderr)
+    }
+  }
+  t.match(shell('keyvisor inspect none >&-').stderr, /^keyvisor: none does not exist\n/)
+  t.match(shell('keyvisor --help 2>&-').stdout, /^Usage: keyvisor/)
+})
+
 t.test('a current folder that is gone', async (t) => {
   const folder = join(t.testdir(), 'gone')
   const gone = (args: string, env?: Record<string, string>) => {

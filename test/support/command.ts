@@ -1,7 +1,7 @@
 /**
  * The compiled command line as a subprocess: what a user starts.
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -51,4 +51,16 @@ export function start(args: string[], { cwd, env = {} }: Surroundings = {}): Sta
 /** Runs `keyvisor ARGS` to its end. */
 export function keyvisor(args: string[], surroundings?: Surroundings): Promise<Ended> {
   return start(args, surroundings).ended
+}
+
+/** What `keyvisor ARGS` shows on a terminal of so many columns, which script(1) makes. */
+export function onTerminal(args: string, columns: number, { cwd, env = {} }: Surroundings = {}): string {
+  const { PATH = '', HOME = '' } = process.env
+  const command = `stty cols ${columns} && "$NODE" "$PROGRAM" ${args}`
+  const { stdout } = spawnSync('script', ['-qec', command, '/dev/null'], {
+    cwd,
+    encoding: 'utf8',
+    env: { PATH, HOME, TERM: 'xterm', NODE: process.execPath, PROGRAM, ...env },
+  })
+  return stdout.replaceAll('\r', '')
 }
