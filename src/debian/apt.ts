@@ -15,6 +15,7 @@ import { KeyvisorError } from '../base/errors.js'
 import { fileError } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
+import { exitStatus } from '../base/tool-errors.js'
 import type { LockedPackage, PackageRequest } from './types.js'
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'
@@ -24,6 +25,9 @@ const APT_HELPER = '/usr/lib/apt/apt-helper'
 
 /** Files given to one apt-helper call: the length of a command line is limited (execve(2)). */
 const FETCHED_AT_ONCE = 200
+
+/** In the folder of a private apt. */
+const CONFIGURATION = 'apt.conf'
 
 /** Seconds without an answer before a mirror counts as unreachable. */
 const MIRROR_TIMEOUT = 30
@@ -37,8 +41,8 @@ export interface Source {
 
 /** A private apt whose indexes are up to date. */
 export interface Apt {
-  /** File for APT_CONFIG. */
-  configuration: string
+  /** Its programs run here, and here is its {@link CONFIGURATION}. */
+  folder: string
   /** Date of the newest index, seconds since 1970. */
   epoch: number
   signal?: AbortSignal
@@ -63,8 +67,8 @@ export async function archiveSources(suite: string, mirror: string | undefined):
   try {
     await systemTools.run({ tool: 'mmdebstrap', args, onLine, timeout: 60 })
   } catch (error) {
-    // The hook ends mmdebstrap on purpose, once it has told its default.
-    if (lines.length === 0) throw error
+    // The hook ends mmdebstrap on purpose, once it has told its default. One that hung or was killed may have told a part.
+    if (lines.length === 0 || exitStatus(error) === undefined) throw error
   }
   // In the same archive, under the suite's own name.
   if (suite !== stable) lines.push((lines[0] as string).replace(` ${stable} `, ` ${suite} `))
@@ -101,12 +105,11 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
     (source) => `deb [signed-by=${KEYRING}] ${source.uri} ${source.suite} ${source.components}\n`,
   )
   await writeFile(join(folder, 'etc/sources.list'), sources.join(''))
-  const configuration = join(folder, 'apt.conf')
   const newer = parseSources(lines).find((source) => BACKPORTS.test(source.suite))
   // Without this apt takes a backport only where there is no other version (apt_preferences(5)).
   const preference = newer ? `APT::Default-Release "${newer.suite}";\n` : ''
-  await writeFile(configuration, aptConfiguration(folder, await machineTransport()) + preference)
-  const apt = { configuration, epoch: 0, ...(signal ? { signal } : {}) }
+  await configure(folder, preference)
+  const apt = { folder, epoch: 0, ...(signal ? { signal } : {}) }
   await aptRun(apt, 'apt-get', ['update', '-q', '-o', 'APT::Update::Error-Mode=any']).catch((cause) => {
     if (cause.code !== 'tool-failed') throw cause
     throw new KeyvisorError('mirror-unreachable', `the package index cannot be fetched\n${cause.message}`, {
@@ -117,17 +120,18 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
   return { ...apt, epoch: await newestIndex(join(folder, 'lists')) }
 }
 
-function aptConfiguration(folder: string, transport: string): string {
+/** Its paths are relative: apt.conf(5) has no way to write a quote or a line end in one. */
+async function configure(folder: string, preference = ''): Promise<void> {
   const { debian } = ARCHITECTURES[USUAL_ARCHITECTURE]
-  return `${transport}
+  const text = `${await machineTransport()}
 Dir "/";
-Dir::State "${folder}";
-Dir::State::lists "${folder}/lists";
-Dir::State::status "${folder}/status";
-Dir::Cache "${folder}";
-Dir::Cache::archives "${folder}/archives";
-Dir::Etc "${folder}/etc";
-Dir::Etc::parts "${folder}/etc/apt.conf.d";
+Dir::State "./";
+Dir::State::lists "./lists";
+Dir::State::status "./status";
+Dir::Cache "./";
+Dir::Cache::archives "./archives";
+Dir::Etc "./etc";
+Dir::Etc::parts "./etc/apt.conf.d";
 APT::Architecture "${debian}";
 APT::Architectures { "${debian}"; };
 APT::Install-Recommends "false";
@@ -135,7 +139,8 @@ APT::Sandbox::User "";
 Acquire::Languages "none";
 Acquire::http::Timeout "${MIRROR_TIMEOUT}";
 Acquire::Retries "3";
-`
+${preference}`
+  await writeFile(join(folder, CONFIGURATION), text)
 }
 
 /** The machine's proxy and transport settings, in the form in which apt reads them back. */
@@ -255,8 +260,10 @@ export function packageNames(packages: readonly LockedPackage[]): string {
 }
 
 export function debPath(folder: string, item: LockedPackage): string {
-  return join(folder, `${item.sha256}.deb`)
+  return join(folder, debName(item))
 }
+
+const debName = ({ sha256 }: LockedPackage) => `${sha256}.deb`
 
 async function fetchFrom(
   uri: string,
@@ -265,17 +272,16 @@ async function fetchFrom(
   onFetched: (bytes: number) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  const configuration = join(folder, 'fetch.conf')
-  await writeFile(configuration, aptConfiguration(folder, await machineTransport()))
+  await configure(folder)
   const watch = setInterval(async () => onFetched(await folderSize(folder)), 500)
   try {
     for (let at = 0; at < packages.length; at += FETCHED_AT_ONCE) {
       const batch = packages.slice(at, at + FETCHED_AT_ONCE)
       const files = batch.flatMap((item) => {
         const path = item.filename.split('/').map(encodeURIComponent).join('/')
-        return [`${uri}/${path}`, debPath(folder, item), `SHA256:${item.sha256}`]
+        return [`${uri}/${path}`, debName(item), `SHA256:${item.sha256}`]
       })
-      await aptRun({ configuration, epoch: 0, ...(signal ? { signal } : {}) }, APT_HELPER, [
+      await aptRun({ folder, epoch: 0, ...(signal ? { signal } : {}) }, APT_HELPER, [
         'download-file',
         ...files,
       ]).catch(async (error: KeyvisorError) => {
@@ -310,7 +316,8 @@ function aptRun(apt: Apt, tool: string, args: string[], runner: ToolRunner = sys
   const call: ToolCall = {
     tool,
     args,
-    env: { ...(Object.fromEntries(proxies) as Record<string, string>), APT_CONFIG: apt.configuration },
+    cwd: apt.folder,
+    env: { ...(Object.fromEntries(proxies) as Record<string, string>), APT_CONFIG: CONFIGURATION },
     ...(apt.signal ? { signal: apt.signal } : {}),
   }
   return runner.run(call)
