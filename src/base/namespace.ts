@@ -7,6 +7,7 @@
 import { KeyvisorError } from './errors.js'
 import { namespaceRefused } from './sandbox.js'
 import { systemTools, type ToolCall } from './tool.js'
+import { lastWords, neverRan, ToolError } from './tool-errors.js'
 
 /** unshare(1)'s arguments for the mapping. */
 function namespaceArguments(): string[] {
@@ -27,7 +28,7 @@ export async function unshared(argv: string[], rest: Partial<ToolCall> = {}): Pr
   })
 }
 
-/** What unshare's own words mean for the user; undefined when the script itself failed. */
+/** What unshare's own words mean: that it could not start the script. Undefined when the script itself failed. */
 export function refusal(error: KeyvisorError): KeyvisorError | undefined {
   if (error.code !== 'tool-failed') return undefined
   if (
@@ -45,5 +46,7 @@ export function refusal(error: KeyvisorError): KeyvisorError | undefined {
   ) {
     return namespaceRefused(error)
   }
-  return undefined
+  // Its own words come first where nothing ran, such as "unshare: fork failed".
+  const isOwn = error instanceof ToolError && lastWords(error)[0]?.startsWith('unshare: ')
+  return isOwn ? neverRan(error) : undefined
 }

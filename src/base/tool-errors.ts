@@ -113,6 +113,12 @@ export function notStarted(called: Called, output: string): ToolError {
   return new ToolError('tool-unstarted', message, { hint: ROOM })
 }
 
+/** As {@link notStarted}, of an error that already has the words of what should have started the tool. */
+export function neverRan(error: ToolError): ToolError {
+  const message = error.message.replace(/ failed \(exit code \d+\)/, ' could not be started')
+  return new ToolError('tool-unstarted', message, { hint: ROOM, cause: error })
+}
+
 export function failed(called: Called, status: number, output: string): ToolError {
   const message = `${called.tool} failed (exit code ${status})\n${shown(called, output)}`
   return new ToolError('tool-failed', message, { hint: WORDLESS, status })

@@ -111,7 +111,7 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
   await configure(folder, preference)
   const apt = { folder, epoch: 0, ...(signal ? { signal } : {}) }
   await aptRun(apt, 'apt-get', ['update', '-q', '-o', 'APT::Update::Error-Mode=any']).catch((cause) => {
-    if (cause.code !== 'tool-failed') throw cause
+    if (cause.code !== 'tool-failed' || fileError(cause)) throw cause
     throw new KeyvisorError('mirror-unreachable', `the package index cannot be fetched\n${cause.message}`, {
       hint: 'check the network, or name another mirror in host.mirror',
       cause,
@@ -191,7 +191,8 @@ export async function resolvePackages(
 }
 
 function unresolved(request: PackageRequest, cause: KeyvisorError): Error {
-  if (cause.code !== 'tool-failed') return cause
+  // A system call that failed stands in brackets: "open (28: No space left on device)". It says nothing of packages.
+  if (cause.code !== 'tool-failed' || /^ {2}\| E: .* \(\d+: .+\)$/m.test(cause.message)) return cause
   const reasons = [...cause.message.matchAll(/E: (.+)$/gm)].map((match) => match[1])
   const message = `the packages of ${request.set} cannot be found in ${request.suite}: ${reasons.join('; ')}`
   const { component } = request

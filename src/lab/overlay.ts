@@ -8,6 +8,7 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { ifThere } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, formatBytes, GiB } from '../base/units.js'
@@ -50,8 +51,8 @@ async function takeUp(
   size: Bytes | undefined,
   tools: ToolRunner,
 ): Promise<void> {
-  const guid = await readFile(imageNote(file), 'utf8').catch(() => '')
-  if (guid.trim() !== image.layout.diskGuid) {
+  const guid = await ifThere(readFile(imageNote(file), 'utf8'))
+  if (guid?.trim() !== image.layout.diskGuid) {
     const message = `${file} holds the changes to another image than ${image.path}`
     throw new KeyvisorError('other-image', message, {
       hint: 'name another file with --keep, or remove this one',

@@ -151,7 +151,14 @@ async function diffPartitions(a: Place, b: Place, folder: string, options: DiffO
 /** Why files can stay uncompared: damage, what is more than a tool's limits, a tool that this machine lacks. */
 function isOfTheImage(error: unknown): error is KeyvisorError {
   if (exitStatus(error) !== undefined) return true
-  const codes = ['tool-missing', 'tool-timeout', 'tool-killed', 'squashfs-damaged', 'fat-damaged']
+  const codes = [
+    'tool-missing',
+    'tool-timeout',
+    'tool-killed',
+    'squashfs-damaged',
+    'fat-damaged',
+    'library-damaged',
+  ]
   return error instanceof KeyvisorError && codes.includes(error.code)
 }
 

@@ -1,8 +1,10 @@
 /**
  * The files of a library's ext4, by debugfs(8): the top folder alone, since a library has no other.
  */
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { KeyvisorError } from '../base/errors.js'
+import { ifThere } from '../base/file-errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import type { ComparedFile } from './compare.js'
@@ -17,8 +19,9 @@ const MOST_FILES = 1000
 const PLAIN_NAME = /^[\w.-]+$/
 
 /**
- * Every file of the ext4 at `offset` of `image`, copied to `folder`, which is new; they are read until `close`. Throws
- * KeyvisorError `tool-missing`, `tool-failed` and `tool-timeout`.
+ * Every file of the ext4 at `offset` of `image`, copied to `folder`, which is new; they are read until `close`. debugfs
+ * gets names of ours alone: a `?` in a path begins its options, and what it splits words at is no matter then. Throws
+ * KeyvisorError `tool-missing`, `tool-failed`, `tool-timeout` and `library-damaged`.
  */
 export async function libraryFiles(
   image: string,
@@ -26,22 +29,25 @@ export async function libraryFiles(
   folder: string,
   tools: ToolRunner,
 ): Promise<{ files: ComparedFile[]; close: () => Promise<void> }> {
+  await symlink(image, join(folder, 'image'))
+  await mkdir(join(folder, 'files'))
   const debugfs = async (command: string) => {
-    const args = ['-R', command, `${image}?offset=${offset}`]
+    const args = ['-R', command, `image?offset=${offset}`]
     const binds = [{ path: image }, { path: folder, write: true }]
-    return (await tools.run({ tool: 'debugfs', args, binds, timeout: TIMEOUT })).stdout
+    return tools.run({ tool: 'debugfs', args, binds, cwd: folder, timeout: TIMEOUT })
   }
   const opened: FileHandle[] = []
   const close = async () => {
     for (const file of opened) await file.close()
   }
   try {
-    const files = parseListing(await debugfs('ls -p /')).slice(0, MOST_FILES)
+    const files = parseListing((await debugfs('ls -p /')).stdout).slice(0, MOST_FILES)
     for (const item of files.filter(({ facts, path }) => isPlain(facts, path))) {
-      const copy = join(folder, item.path.slice(1))
-      await debugfs(`dump ${item.path} "${copy}"`)
-      const file = await open(copy, 'r').catch(() => undefined)
-      if (!file) continue
+      const { stderr } = await debugfs(`dump ${item.path} files${item.path}`)
+      const copy = join(folder, 'files', item.path)
+      // debugfs ends with 0 whatever became of the copy.
+      if ((await ifThere(stat(copy)))?.size !== item.size) throw notCopied(item.path, stderr)
+      const file = await open(copy, 'r')
       opened.push(file)
       item.read = async (at, length) => {
         const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
@@ -53,6 +59,11 @@ export async function libraryFiles(
     await close()
     throw error
   }
+}
+
+function notCopied(path: string, words: string): KeyvisorError {
+  const why = words.trimEnd().split('\n').at(-1)
+  return new KeyvisorError('library-damaged', `${path} cannot be read whole: ${why}`)
 }
 
 function isPlain({ mode }: ComparedFile['facts'], path: string): boolean {

@@ -7,6 +7,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Problem } from '../base/errors.js'
+import { errorWords, isAbsent } from '../base/file-errors.js'
 import type { Artifact } from './reuse.js'
 
 const ENDINGS = [
@@ -23,23 +24,31 @@ const SUMS = 'SHA256SUMS'
 export async function outdatedArtifacts(folder: string, name: string, made: Artifact[]): Promise<Problem[]> {
   const fresh = new Set(made.map(({ path }) => basename(path)))
   const names = ENDINGS.map((ending) => `${name}${ending}`)
-  if (await listsImage(join(folder, SUMS), name)) names.push(SUMS, `${SUMS}.minisig`)
+  const sums = await aboutSums(join(folder, SUMS), name)
+  if (sums !== undefined) names.push(SUMS, `${SUMS}.minisig`)
   const there = new Set(await readdir(folder))
   return names
     .filter((file) => there.has(file) && !fresh.has(file))
-    .map((file) => warning(join(folder, file)))
+    .map((file) => warning(join(folder, file), (file.startsWith(SUMS) && sums) || EARLIER))
 }
 
-/** One folder may have the checksums of another stick. */
-async function listsImage(sums: string, name: string): Promise<boolean> {
-  const text = await readFile(sums, 'utf8').catch(() => '')
-  return text.split('\n').some((line) => line.slice(66) === `${name}.img`)
+const EARLIER = 'was made of an earlier image'
+
+/** What is wrong with the checksums; undefined where they are of another stick, which one folder may have. */
+async function aboutSums(sums: string, name: string): Promise<string | undefined> {
+  try {
+    const lines = (await readFile(sums, 'utf8')).split('\n')
+    return lines.some((line) => line.slice(66) === `${name}.img`) ? EARLIER : undefined
+  } catch (error) {
+    return isAbsent(error)
+      ? undefined
+      : `may be of an earlier image, and cannot be read: ${errorWords(error)}`
+  }
 }
 
-function warning(file: string): Problem {
+function warning(file: string, message: string): Problem {
   return {
-    ...{ code: 'outdated', severity: 'warning', file, path: '' },
-    message: 'was made of an earlier image',
+    ...{ code: 'outdated', severity: 'warning', file, path: '', message },
     hint: 'ask for it again (--artifacts, --bundle, --sign, --changes-from), or remove it',
   }
 }

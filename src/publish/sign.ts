@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import { errorWords } from '../base/file-errors.js'
+import { errorWords, fileError } from '../base/file-errors.js'
 import { removeScratch } from '../base/namespace.js'
 import type { Secret } from '../base/secret.js'
 import { readSecret, type SecretSource } from '../base/secret.js'
@@ -91,7 +91,7 @@ async function sign(
       input: `${password?.reveal() ?? ''}\n`,
     })
     .catch((cause: KeyvisorError) => {
-      if (cause.code !== 'tool-failed') throw cause
+      if (cause.code !== 'tool-failed' || fileError(cause)) throw cause
       const given = password === null ? 'no password was given' : 'a password was given'
       throw new KeyvisorError(
         'not-signed',

@@ -4,7 +4,8 @@ import t from 'tap'
 import { KeyvisorError } from '../../src/base/errors.js'
 import { refusal, removeScratch } from '../../src/base/namespace.js'
 import { APPARMOR_PROFILE } from '../../src/base/sandbox.js'
-import { needTools } from '../support/tools.js'
+import { systemTools } from '../../src/base/tool.js'
+import { needTools, skipAloud } from '../support/tools.js'
 
 const failed = (text: string) => new KeyvisorError('tool-failed', `unshare failed (exit code 1)\n  | ${text}`)
 
@@ -37,6 +38,22 @@ t.test("unshare's refusals become something to do", async (t) => {
     t.match(error, { code: 'namespace-refused', hint: /build as root/ }, line)
     t.match(error?.hint, APPARMOR_PROFILE, 'with the profile to install')
   }
+})
+
+t.test('what unshare never started has given no answer', async (t) => {
+  if (process.getuid?.() !== 0) return skipAloud(t, 'only root can be a user whose processes are limited')
+  const unshare = ['prlimit', '--nproc=1', 'unshare', '--fork', 'true']
+  const args = ['--reuid=65000', '--regid=65000', '--clear-groups', ...unshare]
+  const error: KeyvisorError = await systemTools.run({ tool: 'setpriv', args }).then(
+    () => Promise.reject(new Error('it was started')),
+    (error) => error,
+  )
+  t.match(error, { code: 'tool-failed', message: /\n {2}\| unshare: fork failed/ })
+  t.match(refusal(error), {
+    code: 'tool-unstarted',
+    message: /could not be started\n.*\n {2}\| unshare: fork failed/,
+    status: undefined,
+  })
 })
 
 t.test("a script's own failure is its own", async (t) => {

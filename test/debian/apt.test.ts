@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -13,10 +13,14 @@ import {
   packageId,
   parseSources,
   parseStanza,
+  resolvePackages,
   withComponents,
 } from '../../src/debian/apt.js'
 import type { LockedPackage } from '../../src/debian/types.js'
 import { needTools } from '../support/tools.js'
+
+/** Neither apt.conf(5) nor what apt says to its own downloaders can have such a name in it. */
+const ODD = `an "odd' $HOME %20\n#folder;{}ö`
 
 /** As an index of trixie has it, but for shorter dependencies. */
 const STANZA = `Package: libvirt-daemon-system
@@ -140,6 +144,27 @@ t.test('a mirror that has no index is unreachable', async (t) => {
   })
 })
 
+t.test('a package that nobody knows is told from an apt that cannot work', async (t) => {
+  if (!needTools(t, 'apt-get')) return
+  const folder = t.testdir()
+  const place = join(folder, ODD)
+  await t.rejects(openApt(['deb file:/nonexistent trixie main'], place), { code: 'mirror-unreachable' })
+  const apt = { folder: place, epoch: 0 }
+  const request = { set: 'host', suite: 'trixie', packages: ['no-such-package'] }
+  rmSync(join(place, 'status'))
+  mkdirSync(join(place, 'status'))
+  await t.rejects(resolvePackages(apt, request, false), {
+    code: 'tool-failed',
+    message: /read \(21: Is a directory\)/,
+  })
+  rmdirSync(join(place, 'status'))
+  writeFileSync(join(place, 'status'), '')
+  await t.rejects(resolvePackages(apt, request, false), {
+    code: 'package-unknown',
+    message: /Unable to locate package no-such-package/,
+  })
+})
+
 // ------------------------------------------------------------------------------------ fetching, from a folder
 
 function archive(folder: string, name: string, text: string): LockedPackage {
@@ -153,16 +178,16 @@ function archive(folder: string, name: string, text: string): LockedPackage {
 
 t.test('packages are fetched from the first archive that has them, each under its digest', async (t) => {
   if (!needTools(t, 'apt-get')) return
-  const folder = t.testdir({ one: { pool: {} }, two: { pool: {} }, out: {} })
+  const folder = t.testdir({ one: { pool: {} }, two: { pool: {} }, [ODD]: {} })
   const a = archive(join(folder, 'one'), 'a', 'AAA')
   const b = archive(join(folder, 'two'), 'b', 'B')
   const archives = ['one', 'two'].map((name) => `copy:${join(folder, name)}`)
   let told = 0
-  await fetchPackages([a, b], archives, join(folder, 'out'), (bytes) => {
+  await fetchPackages([a, b], archives, join(folder, ODD), (bytes) => {
     told = bytes
   })
-  t.ok(existsSync(join(folder, 'out', `${sha256('AAA')}.deb`)))
-  t.ok(existsSync(join(folder, 'out', `${sha256('B')}.deb`)))
+  t.ok(existsSync(join(folder, ODD, `${sha256('AAA')}.deb`)))
+  t.ok(existsSync(join(folder, ODD, `${sha256('B')}.deb`)))
   t.equal(told, 4, 'the last word on progress is everything')
 })
 

@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import type { ToolRunner } from '../../src/base/tool.js'
@@ -57,6 +57,9 @@ if (tools) {
     const unknown = join(t.testdir(), 'unknown.qcow2')
     await writeFile(unknown, '')
     await t.rejects(openOverlay(image(raw), unknown, undefined, tools), { code: 'other-image' })
+    await mkdir(`${unknown}.image`)
+    // What cannot be read says nothing of another image.
+    await t.rejects(openOverlay(image(raw), unknown, undefined, tools), { code: 'EISDIR' })
   })
 
   await t.test('a size that cannot be is refused', async (t) => {

@@ -19,7 +19,7 @@ import { diffImages } from '../../src/media/diff.js'
 import type { PayloadName } from '../../src/stick/layout.js'
 import { assemble, type Contents, makePayloads, run, TOOLS } from '../support/images.js'
 import { type Change, holds, noise, readOrRefused, changed as withChanges } from '../support/property.js'
-import { needTools } from '../support/tools.js'
+import { cramped, needTools } from '../support/tools.js'
 
 /** Bytes of the superblock (kernel: Documentation/filesystems/squashfs.rst, 2.1). */
 const SQUASHFS_SUPERBLOCK = 96
@@ -100,6 +100,21 @@ t.test('images', async (t) => {
     ])
     t.equal(differences[0]?.at, 19)
     t.match(notes, [/^packages of guests were not compared/])
+
+    const odd = path(`a "b'?offset=1@@2\nö $HOME`)
+    mkdirSync(odd)
+    for (const name of ['a.img', 'b.img']) copyFileSync(path(name), join(odd, name))
+    const request = { tools: systemTools, scratch: mkdtempSync(join(odd, 'scratch-')) }
+    const oddly = await diffImages(join(odd, 'a.img'), join(odd, 'b.img'), request)
+    t.strictSame(named(oddly.differences.filter(({ part }) => part === 'library')), named(differences))
+
+    // debugfs says it, and ends with 0.
+    const full = await diff(path('a.img'), path('b.img'), cramped(0))
+    t.match(
+      full.notes[0],
+      /^the files of library were not compared: \/.* cannot be read whole: .*File too large/,
+    )
+    t.match(named(full.differences).at(-1), ['library', '', 'bytes'])
   })
 
   await t.test('the boot partition', async (t) => {

@@ -21,6 +21,13 @@ t.test('each artifact that was not made now has a warning; other files have none
   t.match(found[0], { code: 'outdated', severity: 'warning', hint: /--artifacts/ })
 })
 
+t.test('checksums that cannot be read may be of this one', async (t) => {
+  const folder = t.testdir({ SHA256SUMS: {} })
+  t.match(await outdatedArtifacts(folder, 'a', []), [
+    { code: 'outdated', message: 'may be of an earlier image, and cannot be read: it is a folder' },
+  ])
+})
+
 t.test('checksums of another stick are left alone', async (t) => {
   const folder = t.testdir({ SHA256SUMS: `${digest}  b.img\n`, 'SHA256SUMS.minisig': '' })
   t.strictSame(await outdatedArtifacts(folder, 'a', []), [])

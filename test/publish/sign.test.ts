@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { silent } from '../../src/base/progress.js'
-import { systemTools, type ToolCall } from '../../src/base/tool.js'
+import { systemTools, type ToolCall, type ToolRunner } from '../../src/base/tool.js'
 import { readSigner, signedFile } from '../../src/publish/sign.js'
 import { Store } from '../../src/store/store.js'
-import { needTools } from '../support/tools.js'
+import { cramped, needTools } from '../support/tools.js'
 
 const PASSWORD = 'correct horse'
 
@@ -31,12 +31,16 @@ async function scene(t: Test) {
   }
   const run = { store: await Store.open(place('store')), progress: silent }
   const file = { path: place('SHA256SUMS'), ...(await sha256File(place('SHA256SUMS'))) }
-  const sign = async (key: string, password?: { file: string } | { env: string }) =>
+  const sign = async (
+    key: string,
+    password?: { file: string } | { env: string },
+    using: ToolRunner = tools,
+  ) =>
     signedFile(
       file,
       'demo, of now',
       await readSigner({ key: place(key), ...(password ? { password } : {}) }),
-      async () => tools,
+      async () => using,
       run,
     )
   const verified = (key: string) => minisign(['-V', '-p', place(key), '-m', file.path])
@@ -76,6 +80,8 @@ t.test('what does not sign', async (t) => {
   })
   await t.rejects(sign('closed.key'), { code: 'not-signed', message: /no password was given/ })
   await t.rejects(sign('SHA256SUMS'), { code: 'not-signed' })
+  // Not the key's fault.
+  await t.rejects(sign('open.key', undefined, cramped(0)), { code: 'tool-failed', message: /File too large/ })
   await t.rejects(sign('none.key'), { code: 'key-unusable' })
   await t.rejects(sign('open.key', { file: place('none') }), { code: 'key-unusable', message: /password/ })
 })

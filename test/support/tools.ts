@@ -3,7 +3,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { which } from '../../src/base/tool.js'
+import { systemTools, type ToolRunner, which } from '../../src/base/tool.js'
 
 /** What of a tap test this module needs. */
 interface Test {
@@ -58,6 +58,14 @@ export function skipAloud(t: Test, why: string): void {
 /** As {@link needTool}, for several. */
 export function needTools(t: Test, ...names: string[]): boolean {
   return names.map((name) => needTool(t, name)).every(Boolean)
+}
+
+/** The machine's tools, whose files may hold so many bytes: a write beyond them fails, as one on a full disk does. */
+export function cramped(bytes: number): ToolRunner {
+  const script = `ulimit -f ${bytes / 512}; trap '' XFSZ; exec "$@"`
+  const run: ToolRunner['run'] = (call) =>
+    systemTools.run({ ...call, tool: 'sh', args: ['-c', script, 'sh', call.tool, ...call.args] })
+  return { argv: systemTools.argv, run }
 }
 
 /** A seeded generator of whole numbers below `limit` (mulberry32): a failure can be run again from its seed. */

@@ -9,7 +9,7 @@ import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Sha256, sha256File } from '../../base/digests.js'
 import { KeyvisorError } from '../../base/errors.js'
-import { onFile } from '../../base/file-errors.js'
+import { fileError, onFile } from '../../base/file-errors.js'
 import type { Keyed } from '../../base/keyed.js'
 import type { ToolRunner } from '../../base/tool.js'
 import { exitStatus, lastWords } from '../../base/tool-errors.js'
@@ -122,7 +122,7 @@ async function takeDirty(header: Qcow2Header, copy: Copy, disk: string, qemu: Qe
   const most = copy.size * MOST_EXPANSION + 64 * MiB
   const limits = { ...limitsOf(most), file: most }
   await qemu(['convert', '-f', 'qcow2', '-O', 'qcow2', copy.path, disk], limits).catch((cause) => {
-    if (exitStatus(cause) === undefined) throw cause
+    if (exitStatus(cause) === undefined || fileError(cause)?.code === 'no-space') throw cause
     throw damaged(copy, cause, lastLine(cause))
   })
   await checkImage('qcow2', { ...copy, path: disk }, limits, qemu)
