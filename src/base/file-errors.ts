@@ -46,7 +46,8 @@ const FAILURES: Failure[] = [
   },
   {
     ...{ code: 'file-limit', errno: ['EFBIG'], words: 'the file gets larger than is allowed there' },
-    said: /File too large/,
+    // The signal is that of setrlimit(2), as we, shells and apt-get tell it.
+    said: /File too large|File size limit exceeded|SIGXFSZ|received signal 25\./,
     hint: 'use another file system than FAT32, whose files have less than 4 GiB, and look at the limit that "ulimit -f" prints',
   },
   {

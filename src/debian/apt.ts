@@ -111,7 +111,8 @@ export async function openApt(lines: readonly string[], folder: string, signal?:
   await configure(folder, preference)
   const apt = { folder, epoch: 0, ...(signal ? { signal } : {}) }
   await aptRun(apt, 'apt-get', ['update', '-q', '-o', 'APT::Update::Error-Mode=any']).catch((cause) => {
-    if (cause.code !== 'tool-failed' || fileError(cause)) throw cause
+    const isKilled = /has died unexpectedly|received signal/.test(cause.message)
+    if (cause.code !== 'tool-failed' || isKilled || fileError(cause)) throw cause
     throw new KeyvisorError('mirror-unreachable', `the package index cannot be fetched\n${cause.message}`, {
       hint: 'check the network, or name another mirror in host.mirror',
       cause,

@@ -29,7 +29,9 @@ t.test('what tools say of a full or failing disk', async (t) => {
     })
   }
   t.match(fileError(tool('dpkg: unable to sync: Input/output error')), { code: 'disk-failed' })
-  t.match(fileError(tool('cp: error writing: File too large')), { code: 'file-limit' })
+  const tooLarge = ['cp: error writing: File too large', 'File size limit exceeded']
+  for (const words of [...tooLarge, 'E: Sub-process store received signal 25.'])
+    t.match(fileError(tool(words)), { code: 'file-limit' })
 })
 
 t.test('what the system itself answers', async (t) => {

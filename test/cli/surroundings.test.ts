@@ -1,11 +1,12 @@
 /** Odd surroundings: streams that fail, folders that are gone, files that are none, empty arguments. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdirSync, rmdirSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { columnsOf } from '../../src/cli/terminal.js'
 import { keyvisor } from '../support/command.js'
+import { needTools } from '../support/tools.js'
 
 const PROGRAM = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
@@ -58,6 +59,19 @@ t.test('streams that are closed', async (t) => {
   }
   t.match(shell('keyvisor inspect none >&-').stderr, /^keyvisor: none does not exist\n/)
   t.match(shell('keyvisor --help 2>&-').stdout, /^Usage: keyvisor/)
+})
+
+t.test('a limit on the size of files', async (t) => {
+  if (!needTools(t, 'mmdebstrap', 'apt-get')) return
+  const mirror = 'host: { mirror: "http://127.0.0.1:1/debian" }'
+  const folder = t.testdir({ 'a.yaml': `version: 1\nname: a\n${mirror}\n`, store: {} })
+  const locked = shell(`cd '${folder}' && ulimit -f 100 && keyvisor lock a.yaml`, {
+    KEYVISOR_STORE: join(folder, 'store'),
+  })
+  t.match(locked, { code: 1, stderr: /keyvisor: the file gets larger than is allowed there\napt-get failed/ })
+  t.match(locked.stderr, /hint: .*"ulimit -f"/)
+  t.notOk(existsSync(join(folder, 'a.lock.json')))
+  t.strictSame(readdirSync(join(folder, 'store/tmp')), [], 'nothing is left half-written')
 })
 
 t.test('a current folder that is gone', async (t) => {

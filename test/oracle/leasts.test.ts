@@ -1,12 +1,15 @@
 /**
  * The least sizes that `validate` asks for, against what a real build made: never more than is needed, and not much less.
  */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
-import { LEAST_ESP_WITH_MICROCODE, LEAST_ROOT_SLOT } from '../../src/stick/limits.js'
-import { built } from '../support/built.js'
-import { needTool } from '../support/tools.js'
+import { LEAST_ESP_WITH_MICROCODE, LEAST_GUEST_DISK, LEAST_ROOT_SLOT } from '../../src/stick/limits.js'
+import { built, OUT } from '../support/built.js'
+import { guestRoot } from '../support/guest-root.js'
+import { needTool, needTools } from '../support/tools.js'
 
 t.test('a root slot', async (t) => {
   const { manifest } = await built('minimal')
@@ -25,4 +28,23 @@ t.test('an ESP', async (t) => {
   const least = LEAST_ESP_WITH_MICROCODE
   t.ok(least <= content, `what lies there has ${content} bytes, the least is ${least}`)
   t.ok(content < 1.3 * least, 'the least is not far below what every ESP with microcode takes')
+})
+
+t.test("a guest's disk", async (t) => {
+  if (!needTools(t, 'debugfs', 'dumpe2fs', 'qemu-img', 'sfdisk')) return
+  mkdirSync(OUT, { recursive: true })
+  const folder = mkdtempSync(join(OUT, 'least-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  // Of the guests that ship the one with the least on it.
+  const { file, around } = await guestRoot(await built('demo'), 'forgetful', folder)
+  const { stdout } = await systemTools.run({ tool: 'dumpe2fs', args: ['-h', file] })
+  const number = (name: string) => Number(new RegExp(`^${name}: +(\\d+)$`, 'm').exec(stdout)?.[1])
+  // What ext4 takes for itself grows with the disk, which is much larger than the least.
+  const blocks = number('Block count') - number('Free blocks') - number('Overhead clusters')
+  const needed = around + blocks * number('Block size')
+  t.ok(
+    LEAST_GUEST_DISK <= needed,
+    `its files and what is around its root take ${needed} bytes, the least is ${LEAST_GUEST_DISK}`,
+  )
+  t.ok(needed < 1.3 * LEAST_GUEST_DISK, 'the least is not far below what every guest takes')
 })

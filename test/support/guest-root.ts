@@ -1,6 +1,7 @@
 /**
  * The root of a guest from packages, as debugfs(8) reads it out of a finished image.
  */
+import { statSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemTools } from '../../src/base/tool.js'
@@ -10,6 +11,8 @@ import type { BuildResult } from '../../src/pipeline/build.js'
 export interface GuestRoot {
   /** Its ext4. */
   file: string
+  /** Of the disk, before and behind it. */
+  around: Bytes
   /** `0644 0/0`: mode, owner and group of a path; undefined where there is none. */
   attributes(path: string): Promise<string | undefined>
   text(path: string): Promise<string>
@@ -35,6 +38,7 @@ export async function guestRoot(result: BuildResult, guest: string, folder: stri
   const debugfs = async (command: string) => (await run('debugfs', '-R', command, root as string)).stdout
   return {
     file: root as string,
+    around: statSync(raw as string).size - found.size * SECTOR,
     async attributes(path) {
       const text = await debugfs(`stat "${path}"`)
       const match = /Mode: +(\d+)[\s\S]*?User: +(\d+) +Group: +(\d+)/.exec(text)
