@@ -1,9 +1,8 @@
 # Makes a Debian root tree from a local archive of pinned packages and packs it as a squashfs.
 # Runs in the namespace of namespace.ts, as root of the tree.
 #
-# TREE      folder for the tree, empty
-# SCRATCH   folder beside it; the caller removes it
-# ARCHIVE   folder with the .debs and their Packages index
+# TREE      folder for the tree, empty: $SCRATCH/tree
+# SCRATCH   the caller removes it. Inside: archive, a folder with the .debs and their Packages index
 # SUITE, PACKAGES (with commas)
 # EXCLUDES  lines for dpkg.cfg.d, such as path-exclude=/usr/share/doc/*
 # EXCLUDED_DRIVERS  folders of kernel modules that are left out, a line each, such as drivers/media; empty for none
@@ -12,17 +11,18 @@
 
 # What a power cut could take is a tree that nobody has yet: no fsync(2) for each file.
 printf '%s\n' force-unsafe-io "$EXCLUDES" > "$SCRATCH/dpkg.cfg"
-# Words of a sources.list(5) are parted by spaces.
-archive=$(printf '%s' "$ARCHIVE" | sed 's/%/%25/g; s/ /%20/g')
+# apt takes no path with quotes, line ends or escapes: in this namespace the scratch folder has a plain one as well.
+case $(realpath "$SCRATCH") in /srv/*) plain=/mnt ;; *) plain=/srv ;; esac
+mount --rbind "$SCRATCH" "$plain"
 
 # The initrd is made once, later, with our own hooks: INITRD=No keeps the kernel's postinst from making one.
 # TMPDIR: what a build that is killed leaves there goes with its scratch folder.
-INITRD=No TMPDIR=$SCRATCH mmdebstrap --mode=root --variant=essential --format=directory \
+INITRD=No TMPDIR=$plain mmdebstrap --mode=root --variant=essential --format=directory \
   --include="$PACKAGES" \
   --setup-hook="mkdir -p \"\$1\"/etc/dpkg/dpkg.cfg.d && cp \"\$1\"/../dpkg.cfg \"\$1\"/etc/dpkg/dpkg.cfg.d/keyvisor" \
   --aptopt='Apt::Install-Recommends "false"' \
   --aptopt='Acquire::Languages "none"' \
-  "$SUITE" "$TREE" "deb [trusted=yes] copy:$archive ./"
+  "$SUITE" "$plain/tree" "deb [trusted=yes] copy:$plain/archive ./"
 
 cd "$TREE"
 sed -i '/^force-unsafe-io$/d' etc/dpkg/dpkg.cfg.d/keyvisor

@@ -55,11 +55,10 @@ const STORED_TREE = ['-comp', 'zstd', '-Xcompression-level', '1', '-no-progress'
 async function makeTree({ scratch, tools, ...bench }: Workbench, inputs: TreeInputs): Promise<StageOutput> {
   const packages = inputs.packages.value
   const paths = await bench.fetched(packages)
-  const archive = join(scratch, 'archive')
   await writeArchive(
     inputs.suite,
     packages.map((item, index) => ({ item, path: paths[index] as string })),
-    archive,
+    join(scratch, 'archive'),
   )
   const folder = join(scratch, 'tree')
   const squashfs = join(scratch, 'tree.squashfs')
@@ -68,7 +67,6 @@ async function makeTree({ scratch, tools, ...bench }: Workbench, inputs: TreeInp
     path: packageFile('src/debian/tree.sh'),
     env: {
       SCRATCH: scratch,
-      ARCHIVE: archive,
       SUITE: inputs.suite,
       PACKAGES: inputs.asked.join(','),
       EXCLUDES: inputs.excludes.join('\n'),

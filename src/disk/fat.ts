@@ -4,6 +4,7 @@
  * Left out: everything that a boot partition does not need (other FAT widths, attributes, deletion).
  */
 import { open } from 'node:fs/promises'
+import { basename, dirname } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, SECTOR } from '../base/units.js'
@@ -34,7 +35,9 @@ export async function writeFat(request: FatRequest, image: string, tools: ToolRu
   const run = (tool: string, args: string[]) =>
     tools.run({
       tool,
-      args: ['-i', image, ...args],
+      // As it is named in its folder: mtools takes what follows an `@@` for an offset.
+      args: ['-i', basename(image), ...args],
+      cwd: dirname(image),
       env: { SOURCE_DATE_EPOCH: String(request.epoch), MTOOLS_SKIP_CHECK: '1' },
     })
   const sectors = String(request.size / SECTOR)

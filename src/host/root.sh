@@ -14,7 +14,8 @@ kernel=$(basename "$TREE"/usr/lib/modules/*)
 cut -f2 "$SCRATCH/files" | sed 's,^/,,; s,^lib/,usr/lib/,' > "$SCRATCH/targets"
 grep -vxF -f "$SCRATCH/targets" "$SCRATCH/microcode" > "$SCRATCH/not-packed" || :
 
-tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$TREE"
+# tar(1) reads escapes in the folder of its option -C.
+(cd "$TREE" && tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar")
 in_root() {
   bwrap --die-with-parent --unshare-ipc --unshare-net --unshare-uts --cap-add ALL "$@"
 }

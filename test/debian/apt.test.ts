@@ -17,10 +17,7 @@ import {
   withComponents,
 } from '../../src/debian/apt.js'
 import type { LockedPackage } from '../../src/debian/types.js'
-import { needTools } from '../support/tools.js'
-
-/** Neither apt.conf(5) nor what apt says to its own downloaders can have such a name in it. */
-const ODD = `an "odd' $HOME %20\n#folder;{}ö`
+import { needTools, ODD_NAME } from '../support/tools.js'
 
 /** As an index of trixie has it, but for shorter dependencies. */
 const STANZA = `Package: libvirt-daemon-system
@@ -147,7 +144,7 @@ t.test('a mirror that has no index is unreachable', async (t) => {
 t.test('a package that nobody knows is told from an apt that cannot work', async (t) => {
   if (!needTools(t, 'apt-get')) return
   const folder = t.testdir()
-  const place = join(folder, ODD)
+  const place = join(folder, ODD_NAME)
   await t.rejects(openApt(['deb file:/nonexistent trixie main'], place), { code: 'mirror-unreachable' })
   const apt = { folder: place, epoch: 0 }
   const request = { set: 'host', suite: 'trixie', packages: ['no-such-package'] }
@@ -178,16 +175,16 @@ function archive(folder: string, name: string, text: string): LockedPackage {
 
 t.test('packages are fetched from the first archive that has them, each under its digest', async (t) => {
   if (!needTools(t, 'apt-get')) return
-  const folder = t.testdir({ one: { pool: {} }, two: { pool: {} }, [ODD]: {} })
+  const folder = t.testdir({ one: { pool: {} }, two: { pool: {} }, [ODD_NAME]: {} })
   const a = archive(join(folder, 'one'), 'a', 'AAA')
   const b = archive(join(folder, 'two'), 'b', 'B')
   const archives = ['one', 'two'].map((name) => `copy:${join(folder, name)}`)
   let told = 0
-  await fetchPackages([a, b], archives, join(folder, ODD), (bytes) => {
+  await fetchPackages([a, b], archives, join(folder, ODD_NAME), (bytes) => {
     told = bytes
   })
-  t.ok(existsSync(join(folder, ODD, `${sha256('AAA')}.deb`)))
-  t.ok(existsSync(join(folder, ODD, `${sha256('B')}.deb`)))
+  t.ok(existsSync(join(folder, ODD_NAME, `${sha256('AAA')}.deb`)))
+  t.ok(existsSync(join(folder, ODD_NAME, `${sha256('B')}.deb`)))
   t.equal(told, 4, 'the last word on progress is everything')
 })
 

@@ -7,7 +7,7 @@ import { shellWords } from '../../src/base/shell.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Deb, unpackToolsTree } from '../../src/debian/tree.js'
 import { holds } from '../support/property.js'
-import { needTools } from '../support/tools.js'
+import { needTools, ODD_NAME } from '../support/tools.js'
 
 /** What sh(1) makes of a line: one word a line of its own, ended by NUL. */
 async function wordsBySh(line: string): Promise<string[]> {
@@ -67,7 +67,7 @@ t.test(
   'packages are unpacked over each other, old paths into the merged /usr, and no script runs',
   async (t) => {
     if (!needTools(t, 'dpkg-deb', 'tar')) return
-    const folder = t.testdir()
+    const folder = join(t.testdir({ [ODD_NAME]: {} }), ODD_NAME)
     const debs = [
       await makeDeb(folder, 'old', { 'bin/tool': 'in /bin', 'lib/x': 'in /lib' }),
       await makeDeb(folder, 'new', { 'usr/bin/other': 'in /usr/bin', 'etc/conf': 'c' }),

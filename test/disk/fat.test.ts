@@ -8,7 +8,7 @@ import { systemTools } from '../../src/base/tool.js'
 import { MiB, SECTOR } from '../../src/base/units.js'
 import { writeFat } from '../../src/disk/fat.js'
 import { LEAST_ESP } from '../../src/stick/limits.js'
-import { needTools } from '../support/tools.js'
+import { needTools, ODD_NAME } from '../support/tools.js'
 
 const request = (size: number, source: string) => ({
   ...{ label: 'KEYVISOR', serial: '12345678', size, epoch: 1_750_000_000 },
@@ -17,7 +17,7 @@ const request = (size: number, source: string) => ({
 
 t.test('the least is a sound FAT32, and a MiB less is none', async (t) => {
   if (!needTools(t, 'mformat', 'mcopy', 'fsck.fat')) return
-  const folder = t.testdir({ file: 'set default=0\n' })
+  const folder = join(t.testdir({ [ODD_NAME]: { file: 'set default=0\n' } }), ODD_NAME)
   const image = join(folder, 'esp.fat')
   for (const size of [LEAST_ESP, LEAST_ESP + SECTOR, LEAST_ESP + 7 * SECTOR, 100 * MiB]) {
     await writeFat(request(size, join(folder, 'file')), image, systemTools)

@@ -29,7 +29,7 @@ import {
   together,
   yearsSeen,
 } from '../support/builders/elsewhere.js'
-import { needTools, skipAloud } from '../support/tools.js'
+import { needTools, ODD_NAME, skipAloud } from '../support/tools.js'
 
 t.setTimeout(3_600_000)
 
@@ -93,8 +93,8 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'setpriv', 'taskset')) {
     build(t, { out: join(folder, 'one', 'out'), store: join(folder, 'one', 'store') }, same),
   )
 
-  await t.test('with other habits, in a folder with a space', async (t) => {
-    await build(t, await seeded('another one'), together(OTHER_HOST_NAME, OTHER_HABITS), ['working folder'])
+  await t.test('with other habits, in a folder with an odd name', async (t) => {
+    await build(t, await seeded(ODD_NAME), together(OTHER_HOST_NAME, OTHER_HABITS), ['working folder'])
   })
 
   await t.test('as an ordinary user, whose home is closed to others', async (t) => {

@@ -19,7 +19,7 @@ import { diffImages } from '../../src/media/diff.js'
 import type { PayloadName } from '../../src/stick/layout.js'
 import { assemble, type Contents, makePayloads, run, TOOLS } from '../support/images.js'
 import { type Change, holds, noise, readOrRefused, changed as withChanges } from '../support/property.js'
-import { cramped, needTools } from '../support/tools.js'
+import { cramped, needTools, ODD_NAME } from '../support/tools.js'
 
 /** Bytes of the superblock (kernel: Documentation/filesystems/squashfs.rst, 2.1). */
 const SQUASHFS_SUPERBLOCK = 96
@@ -101,7 +101,7 @@ t.test('images', async (t) => {
     t.equal(differences[0]?.at, 19)
     t.match(notes, [/^packages of guests were not compared/])
 
-    const odd = path(`a "b'?offset=1@@2\nö $HOME`)
+    const odd = path(ODD_NAME)
     mkdirSync(odd)
     for (const name of ['a.img', 'b.img']) copyFileSync(path(name), join(odd, name))
     const request = { tools: systemTools, scratch: mkdtempSync(join(odd, 'scratch-')) }

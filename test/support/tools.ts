@@ -60,6 +60,9 @@ export function needTools(t: Test, ...names: string[]): boolean {
   return names.map((name) => needTool(t, name)).every(Boolean)
 }
 
+/** A name that shells, tar(1), apt.conf(5), mtools, libext2fs and formats of printf(3) would each read in their own way. */
+export const ODD_NAME = `-odd "it's" $HOME %20%s \`x\`?offset=1@@2\n\\n;#*[a],=ö→`
+
 /** The machine's tools, whose files may hold so many bytes: a write beyond them fails, as one on a full disk does. */
 export function cramped(bytes: number): ToolRunner {
   const script = `ulimit -f ${bytes / 512}; trap '' XFSZ; exec "$@"`

@@ -9,7 +9,8 @@
 # SOURCE_DATE_EPOCH
 
 eval "$UNPACK"
-tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar" -C "$TREE"
+# tar(1) reads escapes in the folder of its option -C.
+(cd "$TREE" && tar -x --keep-directory-symlink -f "$SCRATCH/overlay.tar")
 cat > "$SCRATCH/customize.sh" <<'END'
 . /run/keyvisor/lay.sh
 kernel=$(basename /usr/lib/modules/*)
