@@ -129,6 +129,12 @@ export function killed(called: Called, signal: string, output: string): ToolErro
   return new ToolError('tool-killed', message, { hint: KILLED, signal })
 }
 
+/** Of an error that tells by an exit code, as shells do, what signal ended a child of the tool. */
+export function childKilled(error: ToolError, signal: string): ToolError {
+  const message = error.message.replace(/\(exit code \d+\)/, `(ended by ${signal})`)
+  return new ToolError('tool-killed', message, { hint: KILLED, signal, cause: error })
+}
+
 export function hung(called: Called, seconds: number, output: string): ToolError {
   const message = `${called.tool} did not end within ${seconds} s\n${shown(called, output)}`
   return new ToolError('tool-timeout', message)

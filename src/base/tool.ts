@@ -190,8 +190,8 @@ function ending(
   return refusesNamespace(output) ? namespaceRefused(cause) : cause
 }
 
-/** bubblewrap tells of a signal as a shell does: 128 and its number. */
-function signalOf(code: number): string | undefined {
+/** What bubblewrap tells of a signal, as shells do: 128 and its number. */
+export function signalOf(code: number): string | undefined {
   return Object.entries(constants.signals).find(([, number]) => number === code - 128)?.[0]
 }
 

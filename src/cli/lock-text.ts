@@ -21,11 +21,14 @@ function headline({ path, made }: LockReport['lock'], changes: LockChanges | nul
   return changes ? `wrote ${path} anew` : `wrote ${path}: keep it, and each build has the same packages`
 }
 
-const TOOLS: Record<string, string> = { 'tools.pack': 'tools', 'tools.publish': 'artifacts' }
+const TOOLS = new Map([
+  ['tools.pack', 'tools'],
+  ['tools.publish', 'artifacts'],
+])
 
 /** Tools, `host` and `guest.NAME`, as people say it. */
 function setWords(set: string): string {
-  return TOOLS[set] ?? set.replace('guest.', 'guest ')
+  return TOOLS.get(set) ?? set.replace('guest.', 'guest ')
 }
 
 function table(rows: string[][]): string[] {

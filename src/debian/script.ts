@@ -6,7 +6,8 @@ import { stat } from 'node:fs/promises'
 import { freemem } from 'node:os'
 import { basename } from 'node:path'
 import { unshared } from '../base/namespace.js'
-import { lastWords, ToolError } from '../base/tool-errors.js'
+import { signalOf } from '../base/tool.js'
+import { childKilled, lastWords, ToolError } from '../base/tool-errors.js'
 import type { Bytes } from '../base/units.js'
 
 export interface Script {
@@ -56,9 +57,11 @@ export async function runInNamespace({ path, env, tree, ...rest }: Script): Prom
   })
 }
 
-/** A script that failed, without its text: the last words of the tools in it say what went wrong. */
-function scriptError(error: unknown, path: string, folder: string): unknown {
-  if (!(error instanceof ToolError)) return error
+/** A script that failed, without its text: the last words of the tools in it say what went wrong, or a signal that ended one. */
+function scriptError(thrown: unknown, path: string, folder: string): unknown {
+  if (!(thrown instanceof ToolError)) return thrown
+  const ended = signalOf(thrown.status ?? 0)
+  const error = ended === undefined ? thrown : childKilled(thrown, ended)
   const [first = ''] = error.message.split('\n')
   const reason = first.replace(/^unshare /, `${basename(path)} `)
   const words = lastWords(error).map((line) => `  | ${line}`)

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { fileError } from '../../src/base/file-errors.js'
 import { MiB, TiB } from '../../src/base/units.js'
 import { memoryFor, runInNamespace } from '../../src/debian/script.js'
 import { needTools } from '../support/tools.js'
@@ -59,4 +60,19 @@ t.test('a script fails at its first failing command, or at a variable that nobod
     t.notMatch(message, /umask|TREE|unshare/, 'its text is no use to anybody')
     t.notOk(existsSync(join(folder, 'reached')))
   }
+})
+
+t.test('a signal that ends a tool of a script is told as one', async (t) => {
+  if (!needTools(t, 'unshare')) return
+  const folder = t.testdir({ 'script.sh': "sh -c 'kill -XFSZ $$'" })
+  const tree = { folder: join(folder, 'tree'), from: [] }
+  const error = await runInNamespace({ path: join(folder, 'script.sh'), env: {}, tree }).catch(
+    (error) => error,
+  )
+  t.match(error, {
+    code: 'tool-killed',
+    signal: 'SIGXFSZ',
+    message: /^script\.sh failed \(ended by SIGXFSZ\)/,
+  })
+  t.match(fileError(error), { code: 'file-limit' })
 })

@@ -1,38 +1,74 @@
 /**
- * Two real builds of the smallest profile that differ in one file: what `diff` and `--explain` say of them.
+ * Two real builds of the smallest profile that differ in one file: what `diff` and `--explain` say of them. Nothing of them
+ * has a usual name: neither the folders, store included, nor the guest, which is called as what every object has.
  *
  * The first build on a machine takes minutes; later ones take what the store has.
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { sha256File } from '../../src/base/digests.js'
 import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
+import { systemTools } from '../../src/base/tool.js'
 import { lockPath } from '../../src/lock/choose.js'
+import type { Lock } from '../../src/lock/types.js'
 import { diffImages } from '../../src/media/diff.js'
 import { type BuildResult, buildImage } from '../../src/pipeline/build.js'
 import { Store, storeFolder } from '../../src/store/store.js'
 import { diffTools } from '../../src/tools/tools.js'
 import { built, OUT } from '../support/built.js'
-import { needTools } from '../support/tools.js'
+import { keyvisor } from '../support/command.js'
+import { needTools, ODD_NAME, skipAloud } from '../support/tools.js'
 
-const folder = join(OUT, `diff-${process.pid}`)
-t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+const place = join(OUT, `diff-${process.pid}`)
+t.teardown(() => rmSync(place, { recursive: true, force: true }))
+const folder = join(place, ODD_NAME)
+const profile = join(folder, `${ODD_NAME}.yaml`)
+const GUEST = 'constructor'
 
-/** Builds `minimal` again, with a file of this text on it, from the same lock. */
+/** `minimal` with a file, and with an image guest of some MiB. */
+async function writeProfile(): Promise<void> {
+  const [file, image] = [join(folder, ODD_NAME), join(folder, `${ODD_NAME}.qcow2`)]
+  const source = JSON.stringify(ODD_NAME)
+  const files = `  files:\n    - { source: ${source}, target: /etc/motd-of-a-test }\n`
+  const guest = `{ name: ${GUEST}, source: { image: ${JSON.stringify(`${ODD_NAME}.qcow2`)}, format: qcow2 }, firmware: bios }`
+  const minimal = packageFile('profiles/minimal.yaml')
+  writeFileSync(profile, `${readFileSync(minimal, 'utf8')}${files}guests:\n  - ${guest}\n`)
+  writeFileSync(file, '')
+  await systemTools.run({ tool: 'qemu-img', args: ['create', '-q', '-f', 'qcow2', image, '8M'] })
+  const lock = JSON.parse(readFileSync(lockPath(minimal), 'utf8')) as Lock
+  lock.images[GUEST] = await sha256File(image)
+  writeFileSync(lockPath(profile), JSON.stringify(lock))
+}
+
+/** Builds it with a file of this text. */
 async function withFile(text: string, store: Store): Promise<BuildResult> {
-  const profile = join(folder, 'minimal.yaml')
-  const file = '  files:\n    - { source: motd, target: /etc/motd-of-a-test }\n'
-  writeFileSync(profile, readFileSync(packageFile('profiles/minimal.yaml'), 'utf8') + file)
-  writeFileSync(join(folder, 'motd'), text)
-  cpSync(lockPath(packageFile('profiles/minimal.yaml')), lockPath(profile))
+  writeFileSync(join(folder, ODD_NAME), text)
   return buildImage({ profile, out: join(folder, 'out'), explain: true }, { store, progress: silent })
 }
 
-if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
-  const store = await Store.open(storeFolder())
+/** What a verb says with this folder at /usr/src, and the store below it. */
+async function belowUsr(...args: string[]): Promise<string> {
+  const mounts = 'mount --bind "$1" /usr/src; mkdir -p /usr/src/objects; mount --bind "$2" /usr/src/objects'
+  // Two images differ with exit code 1.
+  const script = `${mounts}; shift 2; "$@" || [ $? = 1 ]`
+  const command = [folder, storeFolder(), process.execPath, packageFile('dist/cli/main.js'), ...args]
+  const { stdout } = await systemTools.run({
+    tool: 'unshare',
+    args: ['--mount', 'sh', '-eu', '-c', script, 'sh', ...command],
+    env: { KEYVISOR_STORE: '/usr/src/objects' },
+  })
+  return stdout
+}
+
+if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'qemu-img')) {
   await built('minimal')
   mkdirSync(folder, { recursive: true })
+  // The shared one, by another name.
+  symlinkSync(storeFolder(), join(folder, 'store'))
+  const store = await Store.open(join(folder, 'store'))
+  await writeProfile()
   // Not in the store, whatever earlier runs of this test left there.
   const now = Date.now()
   const first = await withFile(`hello ${now}`, store)
@@ -70,6 +106,36 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
     const others = new Set(differences.map(({ part }) => part))
     t.strictSame([...others].sort(), ['esp', 'layout', 'manifest', 'root-a'])
     t.ok(differences.filter(({ part }) => part === 'layout').every(({ item }) => /[gG]uid$/.test(item)))
+  })
+
+  await t.test('the guest is known to every verb', async (t) => {
+    t.match(second.manifest.guests, [{ name: GUEST }])
+    const env = { KEYVISOR_STORE: store.folder }
+    const says = async (...args: string[]) => {
+      const { code, stdout, stderr } = await keyvisor(args, { env })
+      t.equal(code, 0, stderr)
+      return stdout
+    }
+    t.match(await says('validate', profile), /: valid/)
+    t.match(await says('lock', profile), /^ {2}guest constructor +image, /m)
+    t.match(await says('plan', profile), /check the image of guest constructor +stored$/m)
+    t.match(await says('inspect', second.image), /^ {2}guest +constructor: bios, /m)
+    t.match(await says('diff', second.image, second.image), /same/)
+    const { entries } = JSON.parse(await says('store', 'ls', '--json'))
+    t.ok(entries.some(({ stage }: { stage: string }) => stage === `import.${GUEST}`))
+  })
+
+  await t.test('all of it can be below /usr', async (t) => {
+    if (process.getuid?.() !== 0) return skipAloud(t, 'only root can mount folders elsewhere')
+    const text = readFileSync(profile, 'utf8')
+    writeFileSync(join(folder, 'below.yaml'), `${text}stick: { esp: 130MiB }\n`)
+    cpSync(lockPath(profile), join(folder, 'below.lock.json'))
+    t.match(await belowUsr('build', '/usr/src/below.yaml', '--out', '/usr/src/below'), /minimal\.img/)
+    const image = '/usr/src/below/minimal.img'
+    t.match(await belowUsr('inspect', image), /^ {2}guest +constructor: bios, /m)
+    const told = await belowUsr('diff', '/usr/src/first.img', image)
+    t.match(told, '/etc/motd-of-a-test')
+    t.notMatch(told, /files of .* were not compared/)
   })
 
   await t.test('an image is the same as its copy, and its manifest as its own', async (t) => {
