@@ -96,7 +96,7 @@ async function mkosiDebs(lock, packages, run) {
     packages: [...packages, ...MKOSI_NEEDS],
     component: 'non-free-firmware',
   }
-  const theirs = await makeLock({ packages: [request], images: {} }, run.store)
+  const theirs = await makeLock({ packages: [request], files: {} }, run.store)
   return (await lockedDebs({ lock: theirs, archives: archivesOf(lock) }, [set], run))[set]
 }
 

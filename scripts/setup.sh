@@ -11,7 +11,8 @@ cd "$(dirname "$0")/.."
 BUILD_PACKAGES=(mmdebstrap bubblewrap uidmap debian-archive-keyring)
 TEST_PACKAGES=(bmap-tools bsdextrautils cryptsetup-bin dosfstools e2fsprogs fdisk gcc gdisk grub-common grub-pc-bin
   initramfs-tools-core iproute2 iputils-ping kmod libc6-dev libvirt-clients libxml2-utils lvm2 minisign mount mtools
-  nftables openssh-client qemu-utils shellcheck squashfs-tools strace unzip xz-utils zstd)
+  nftables openssh-client qemu-utils shellcheck squashfs-tools strace udftools unzip xorriso
+  xz-utils zstd)
 # The browser that opens report.html. Ubuntu's is a snap, which cannot see what a test wrote: there it is left out.
 if grep -qs '^ID=debian$' /etc/os-release; then TEST_PACKAGES+=(chromium); fi
 

@@ -3,8 +3,8 @@
  * guest and stops no other.
  */
 import { formatBytes } from '../base/units.js'
-import type { LibraryGuest, LibraryIndex } from '../guest/definition.js'
-import { domainPaths, networkXml } from '../guest/domain.js'
+import { LIBRARY_VERSION, type LibraryGuest, type LibraryIndex } from '../guest/definition.js'
+import { domainPaths, LIBRARY, networkXml } from '../guest/domain.js'
 import { nftRules } from '../guest/firewall.js'
 import { type Placed, placeNetwork } from '../guest/network.js'
 import { decodeEvent, doneEvent, type GuestEvent, heard, type ProblemEvent } from '../guest/report.js'
@@ -18,7 +18,6 @@ import {
   ENOUGH,
   freeBytes,
   isRunning,
-  LIBRARY,
   prepareDisks,
   prepareShares,
   startDomain,
@@ -47,7 +46,7 @@ export function boot(machine: Machine): Booted {
   for (const earlier of initrdProblems(machine)) report.tell(earlier)
   const tellDamage = damageWatch(machine, report)
   tellDamage()
-  if (!index) report.tell(problem('library', `${INDEX} cannot be read: the library is missing or damaged`))
+  if (!index) report.tell(problem('library', `${INDEX} cannot be read: ${unreadable(machine)}`))
   attempt(report, 'data', () => checkSpace(machine))
   const placed = index && connectGuests(machine, report, index)
   const outcomes = placed ? startGuests(machine, report, placed.guests, pc, tellDamage) : []
@@ -59,11 +58,24 @@ export function boot(machine: Machine): Booted {
 const INDEX = `${LIBRARY}/guests.json`
 
 function readLibrary(machine: Machine): LibraryIndex | undefined {
+  const index = parseIndex(machine)
+  return index?.version === LIBRARY_VERSION ? index : undefined
+}
+
+function parseIndex(machine: Machine): LibraryIndex | undefined {
   try {
     return JSON.parse(machine.readFile(INDEX) ?? '') as LibraryIndex
   } catch {
     return undefined
   }
+}
+
+/** A library and a host that were not built together. */
+function unreadable(machine: Machine): string {
+  const version = parseIndex(machine)?.version
+  return version === undefined
+    ? 'the library is missing or damaged'
+    : `it is of version ${version}, and this host reads version ${LIBRARY_VERSION}`
 }
 
 /** What went wrong before the system started, as the initrd left it: lines of the report's own form. */

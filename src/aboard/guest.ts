@@ -6,14 +6,12 @@
  */
 
 import { type Bytes, MiB } from '../base/units.js'
-import type { Accelerator, LibraryGuest } from '../guest/definition.js'
-import { domainPaths } from '../guest/domain.js'
+import type { Accelerator, Drive, LibraryFile, LibraryGuest } from '../guest/definition.js'
+import { domainPaths, LIBRARY } from '../guest/domain.js'
+import { basesOf } from '../guest/drives.js'
 import { addressOf } from '../guest/firewall.js'
 import { consoleLines } from '../guest/report.js'
 import { type Machine, must } from './machine.js'
-
-/** Where the library is mounted. */
-export const LIBRARY = '/run/keyvisor/library'
 
 /**
  * Seconds that a guest has for its sign. Emulation is five to ten times slower than KVM, and KVM in an emulated PC lies
@@ -36,23 +34,29 @@ const QCOW2_OPTIONS = 'cluster_size=128k,extended_l2=on'
 /** Makes what is missing of the guest's disks. An overlay of another base is an error, never touched. */
 export function prepareDisks(machine: Machine, guest: LibraryGuest): void {
   const paths = domainPaths(guest)
-  const base = `${LIBRARY}/${guest.base.file}`
-  if (!machine.exists(base)) throw new Error(`the library does not hold its base image ${guest.base.sha256}`)
+  const missing = basesOf([guest]).find(({ file }) => !machine.exists(`${LIBRARY}/${file}`))
+  if (missing) throw new Error(`the library does not hold its base image ${missing.sha256}`)
   must(machine, ['mkdir', '-p', '-m', '0711', '/data/guests', paths.folder])
-  if (machine.exists(paths.disk)) checkOverlay(machine, paths.disk, base)
-  else createDisk(machine, paths.disk, guest.disk.size, ['-F', 'qcow2', '-b', base])
-  guest.disks.forEach((disk, index) => {
-    const path = paths.disks[index] as string
-    if (!machine.exists(path)) createDisk(machine, path, disk.size, [])
+  guest.drives.forEach((drive, index) => {
+    if (drive.kind !== 'cdrom') prepareDisk(machine, drive, paths.drives[index] as string)
   })
 }
 
-/** On another base an overlay would be read as garbage, silently. */
-function checkOverlay(machine: Machine, overlay: string, base: string): void {
-  const text = must(machine, ['qemu-img', 'info', '-U', '-f', 'qcow2', '--output=json', overlay])
+type Disk = Exclude<Drive<LibraryFile>, { kind: 'cdrom' }>
+
+function prepareDisk(machine: Machine, disk: Disk, path: string): void {
+  const base = disk.kind === 'overlay' ? `${LIBRARY}/${disk.base.file}` : undefined
+  if (machine.exists(path)) checkBase(machine, path, base)
+  else createDisk(machine, path, disk.size, base === undefined ? [] : ['-F', 'qcow2', '-b', base])
+}
+
+/** On another base an overlay would be read as garbage, silently; and an empty disk has none. */
+function checkBase(machine: Machine, disk: string, base: string | undefined): void {
+  const text = must(machine, ['qemu-img', 'info', '-U', '-f', 'qcow2', '--output=json', disk])
   const backing = (JSON.parse(text) as { 'backing-filename'?: string })['backing-filename']
+  const words = (one: string | undefined) => one ?? 'no base image'
   if (backing !== base)
-    throw new Error(`its overlay belongs to ${backing ?? 'no base image'}, not to ${base}`)
+    throw new Error(`its overlay ${disk} belongs to ${words(backing)}, not to ${words(base)}`)
 }
 
 /** Folders that the guest shares with the stick. What is in one stays when no guest names it any more. */

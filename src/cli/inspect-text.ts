@@ -67,7 +67,7 @@ function guestWords(guest: Json): string {
   const starts =
     typeof order === 'number' ? `starts with the stick, order ${order}` : 'does not start by itself'
   const changes = at(guest, 'changes') === 'discard' ? 'fresh at each start' : 'keeps its changes'
-  return `${at(guest, 'name')}: ${at(guest, 'firmware')}, ${starts}, ${changes}`
+  return `${at(guest, 'name')}: ${at(isObject(guest) ? guest['hardware'] : null, 'firmware')}, ${starts}, ${changes}`
 }
 
 function isObject(value: Json | undefined): value is { [key: string]: Json } {

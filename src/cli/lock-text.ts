@@ -3,14 +3,11 @@
  */
 import { formatBytes, type LockChanges, type LockReport, type PackageChange } from '../index.js'
 
-export function lockText({ lock, sets, images, epoch, changes }: LockReport): string {
+export function lockText({ lock, sets, files, epoch, changes }: LockReport): string {
   const date = new Date(epoch * 1000).toISOString().slice(0, 10)
   const rows = [
     ...sets.map(({ set, packages, size }) => [setWords(set), `${packages} packages, ${formatBytes(size)}`]),
-    ...images.map(({ guest, size, sha256 }) => [
-      `guest ${guest}`,
-      `image, ${formatBytes(size)}, SHA-256 ${sha256}`,
-    ]),
+    ...files.map(({ name, size, sha256 }) => [setWords(name), `${formatBytes(size)}, SHA-256 ${sha256}`]),
     ...(epoch > 0 ? [['date', `${date}, of the newest package index`]] : []),
   ]
   return [headline(lock, changes), ...table(rows), ...changesText(changes, lock.made)].join('\n')
@@ -26,9 +23,9 @@ const TOOLS = new Map([
   ['tools.publish', 'artifacts'],
 ])
 
-/** Tools, `host` and `guest.NAME`, as people say it. */
+/** Tools, `host`, `guest.NAME` and `guest.NAME/disk0`, as people say it. */
 function setWords(set: string): string {
-  return TOOLS.get(set) ?? set.replace('guest.', 'guest ')
+  return TOOLS.get(set) ?? set.replace('guest.', 'guest ').replace('/', ' ')
 }
 
 function table(rows: string[][]): string[] {
@@ -39,11 +36,11 @@ function table(rows: string[][]): string[] {
 /** Nothing where there is no lock to compare with, or none was written. */
 function changesText(changes: LockChanges | null, made: boolean): string[] {
   if (!changes || !made) return []
-  const { packages, images } = changes
-  if (packages.length + images.length === 0) return ['', 'nothing in it changed']
+  const { packages, files } = changes
+  if (packages.length + files.length === 0) return ['', 'nothing in it changed']
   const rows = [
     ...packages.map((item) => [CHANGE[item.change], `${item.name} ${versions(item)}`, inSets(item)]),
-    ...images.map(({ guest, change }) => [CHANGE[change], `image of guest ${guest}`]),
+    ...files.map(({ name, change }) => [CHANGE[change], setWords(name)]),
   ]
   return ['', `changed: ${counts(changes)}`, ...table(rows)]
 }
@@ -59,8 +56,8 @@ function inSets({ sets }: PackageChange): string {
 }
 
 /** `3 up, 1 new`, without what there is none of. */
-function counts({ packages, images }: LockChanges): string {
-  const all = [...packages, ...images]
+function counts({ packages, files }: LockChanges): string {
+  const all = [...packages, ...files]
   return Object.keys(CHANGE)
     .map((kind) => [all.filter(({ change }) => change === kind).length, kind] as const)
     .filter(([count]) => count > 0)

@@ -87,13 +87,16 @@ function guestsText({ guests, pc }: PlanReport, width: number): string {
 }
 
 function guestText({ definition, packages, sized }: GuestPreview, pc: Pc, width: number): string {
-  const { name, uuid, machine, firmware, cpus, memory, disk, disks, nics, ports, usb, shares } = definition
+  const { name, uuid, hardware, cpus, memory, drives, images, nics, ports, usb, shares } = definition
   const rows: [string, string][] = [
     ['source', sourceWords(definition.source, packages.length)],
-    ['machine', `${machine}, ${firmware}, UUID ${uuid}`],
+    ['machine', `${hardware.machine}, ${hardware.firmware}, UUID ${uuid}`],
     ['CPUs', range(cpus.min, cpus.max, String)],
     ['memory', range(memory.min, memory.max, amountWords)],
-    ['disks', [disk, ...disks].map(({ size }) => formatBytes(size)).join(', ')],
+    ['disks', drives.flatMap((drive) => diskWords(drive, images)).join(', ')],
+    ...drives.flatMap((drive): [string, string][] =>
+      drive.kind === 'cdrom' ? [['CD', images[drive.base]?.path ?? '']] : [],
+    ),
     ['network', nics.map(nicWords).join('; ') || 'none'],
     ...ports.map((port): [string, string] => [
       'port',
@@ -113,16 +116,25 @@ function guestText({ definition, packages, sized }: GuestPreview, pc: Pc, width:
   return [`guest ${name}`, ...lines].join('\n')
 }
 
-function sourceWords(source: GuestPreview['definition']['source'], packages: number): string {
+type Definition = GuestPreview['definition']
+
+/** That of the first disk is the guest's source, which has a line of its own. */
+function diskWords(drive: Definition['drives'][number], images: Definition['images']): string[] {
+  if (drive.kind === 'cdrom') return []
+  const image = drive.kind === 'overlay' ? images[drive.base] : undefined
+  return [`${formatBytes(drive.size)}${image ? ` from ${image.path}` : ''}`]
+}
+
+function sourceWords(source: Definition['source'], packages: number): string {
   if (source.kind === 'image') return `${source.path}, ${source.format} of ${formatBytes(source.size)}`
   return `Debian ${source.suite}, ${packages} packages, for these: ${source.packages.join(' ')}`
 }
 
-function amountWords(amount: GuestPreview['definition']['memory']['max']): string {
+function amountWords(amount: Definition['memory']['max']): string {
   return typeof amount === 'number' ? formatBytes(amount) : `${amount.percent}% of the PC's`
 }
 
-function nicWords(nic: GuestPreview['definition']['nics'][number]): string {
+function nicWords(nic: Definition['nics'][number]): string {
   return nic.address === null
     ? `bridge ${nic.bridge}, ${nic.mac}`
     : `${nic.address} on ${nic.network}, ${nic.mac}`
@@ -132,7 +144,7 @@ function range<T>(min: T, max: T, words: (value: T) => string): string {
   return min === max ? words(min) : `${words(min)} to ${words(max)}`
 }
 
-function startWords({ autostart, changes, ready }: GuestPreview['definition']): string {
+function startWords({ autostart, changes, ready }: Definition): string {
   const order = autostart === null ? 'not by itself' : `with the stick, order ${autostart}`
   const kept = changes === 'keep' ? 'keeps its changes' : 'fresh at each start'
   return `${order}; ${kept}; ready ${readyWords(ready)}`

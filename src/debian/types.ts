@@ -24,6 +24,8 @@ export interface PackageRequest {
   /** `tools.pack`, `tools.publish`, `tools.lab`, `tools.check`, `host`, or `guest.NAME`. */
   set: string
   suite: string
+  /** As Debian calls it. */
+  architecture: string
   /** Sorted names of the packages asked for; their dependencies come with them. */
   packages: string[]
   /** Component of the archive that they come from beside `main`, where they do. */

@@ -5,14 +5,14 @@ import { KeyvisorError } from '../base/errors.js'
 import { errorWords } from '../base/file-errors.js'
 import type { Bytes } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
-import { examineImage, type Image } from './image.js'
+import { examineImage, type Image, type ImageFormat } from './image.js'
 import type { ImageBytes } from './image-format.js'
 
 /**
  * As {@link examineImage}, of a file that may be a copy of the one that the user knows as `name`. Throws as
  * {@link openUserFile}, too.
  */
-export async function examineImageFile(path: string, format: 'qcow2' | 'raw', name: string): Promise<Image> {
+export async function examineImageFile(path: string, format: ImageFormat, name: string): Promise<Image> {
   const file = await openUserFile(path)
   try {
     const { size } = await file.stat()
@@ -30,12 +30,12 @@ export async function examineImageFile(path: string, format: 'qcow2' | 'raw', na
  * Virtual size of the disk in an image, from its headers alone. Throws `file-missing` when it cannot be read, and what
  * `examineImage` of disk/image.ts throws.
  */
-export async function imageVirtualSize(path: string, format: 'qcow2' | 'raw'): Promise<Bytes> {
+export async function imageVirtualSize(path: string, format: ImageFormat): Promise<Bytes> {
   return (await examineUserImage(path, format, path)).virtualSize
 }
 
 /** The same for an image that a user names: throws `file-missing` when it cannot be read. */
-export async function examineUserImage(path: string, format: 'qcow2' | 'raw', name: string): Promise<Image> {
+export async function examineUserImage(path: string, format: ImageFormat, name: string): Promise<Image> {
   return examineImageFile(path, format, name).catch((cause) => {
     if (cause instanceof KeyvisorError) throw cause
     const hint = 'correct the path, or make the file readable'

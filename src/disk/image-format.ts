@@ -19,7 +19,7 @@ export interface ImageFormat {
   name: string
   hint: string
   /** What a profile calls it, where that is one of its formats. */
-  format?: 'qcow2'
+  format?: 'qcow2' | 'iso'
 }
 
 interface Magic extends ImageFormat {
@@ -30,6 +30,9 @@ interface Magic extends ImageFormat {
   /** Where the bytes alone are not enough. */
   confirm?: (head: Buffer, size: Bytes) => boolean
 }
+
+/** ECMA-119, section 8.1; ECMA-167, section 2/8.3: descriptors of volumes begin in sector 16, of 2048 bytes. */
+const VOLUME: Bytes = 16 * 2048
 
 /** Reaches behind the volume descriptor of a disc. */
 const HEAD: Bytes = 40 * KiB
@@ -46,9 +49,10 @@ const OVA = {
   name: 'a tar archive, as an appliance (OVA) is',
   hint: 'unpack it (tar -xf IMAGE), then convert its disk: qemu-img convert -f vmdk -O qcow2 DISK.vmdk DISK.qcow2',
 }
-const DISC = {
+const DISC: ImageFormat = {
   name: 'a disc (ISO 9660), as installers are',
-  hint: "install from it in a virtual machine, and name that one's disk",
+  hint: 'name it as iso: in disks, which gives the guest a CD; a disk to start from is that of a virtual machine into which it was installed',
+  format: 'iso',
 }
 const LUKS = {
   name: 'encrypted as a whole (LUKS), and nothing could start from it',
@@ -82,8 +86,8 @@ const MAGICS: Magic[] = [
   { at: 0, magic: 'LUKS\xba\xbe', ...LUKS },
   // POSIX.1-2017, pax, "ustar Interchange Format".
   { at: 257, magic: 'ustar', ...OVA },
-  // ECMA-119, section 8.1: the volume descriptors begin in sector 16, of 2048 bytes.
-  { at: 32769, magic: 'CD001', ...DISC, confirm: fillsFile },
+  { at: VOLUME + 1, magic: 'CD001', ...DISC, confirm: fillsFile },
+  { at: VOLUME + 1, magic: 'BEA01', ...DISC, name: 'a disc (UDF)', confirm: isBareUdf },
   // RFC 1952, RFC 8878, and the formats' own descriptions.
   { at: 0, magic: '\x1f\x8b\x08', name: 'packed with gzip', hint: unpack('gunzip IMAGE') },
   { at: 0, magic: '\xfd7zXZ\0', name: 'packed with xz', hint: unpack('unxz IMAGE') },
@@ -99,9 +103,34 @@ const MAGICS: Magic[] = [
  * keeps sector 16. The volume's blocks are counted at byte 80 of its descriptor, their size is at byte 128.
  */
 function fillsFile(head: Buffer, size: Bytes): boolean {
-  const descriptor = head.subarray(32768)
-  if (descriptor.length < 130) return false
-  return descriptor.readUInt32LE(80) * descriptor.readUInt16LE(128) >= size / 2
+  return volumeBytes(head) >= size / 2
+}
+
+function volumeBytes(head: Buffer): Bytes {
+  const descriptor = head.subarray(VOLUME)
+  if (descriptor.length < 130) return 0
+  return descriptor.readUInt32LE(80) * descriptor.readUInt16LE(128)
+}
+
+/** Without the boot signature of a disk, which may have begun as a disc. */
+function isBareUdf(head: Buffer): boolean {
+  return isUdf(head) && head.readUInt16LE(510) !== 0xaa55
+}
+
+/** ECMA-167, sections 2/9.2 and 3/9.1: the extended area begins, and has a volume of a version that UDF is in. */
+function isUdf(head: Buffer): boolean {
+  const words = [VOLUME, VOLUME + 2048].map((at) => head.toString('latin1', at + 1, at + 6))
+  return words[0] === 'BEA01' && /^NSR0[23]$/.test(words[1] as string)
+}
+
+/**
+ * What the volume of a disc takes of its file: undefined where the file is none, 0 where that is not said in sector 16. A
+ * disc for Windows has both, and its ISO 9660 may hold a text alone.
+ */
+export async function discBytes(file: ImageBytes): Promise<Bytes | undefined> {
+  const head = await file.read(0, HEAD)
+  if (isUdf(head)) return 0
+  return head.toString('latin1', VOLUME + 1, VOLUME + 6) === 'CD001' ? volumeBytes(head) : undefined
 }
 
 /** Tells what a file is; undefined where nothing is known of it, as of a raw disk. */

@@ -7,7 +7,7 @@
  */
 import { KeyvisorError } from '../base/errors.js'
 import { type Bytes, SECTOR } from '../base/units.js'
-import { type ImageBytes, identifyImage } from './image-format.js'
+import { discBytes, type ImageFormat as FoundFormat, type ImageBytes, identifyImage } from './image-format.js'
 import {
   decodeQcow2,
   QCOW2_HEAD_BYTES,
@@ -16,8 +16,12 @@ import {
   refuseUnsafeQcow2,
 } from './qcow2.js'
 
+/** What a profile calls the form of a file. */
+export type ImageFormat = 'qcow2' | 'raw' | 'iso'
+
 export interface Image {
-  /** Of the disk that a guest would see. */
+  format: ImageFormat
+  /** Of the disk or CD that a guest would see. */
   virtualSize: Bytes
   fileSize: Bytes
   /** Undefined for a raw disk. */
@@ -28,12 +32,13 @@ export interface Image {
  * Reads an image's headers. `name` is how the user knows it. Throws KeyvisorError `wrong-format`, `qcow2-damaged`, and
  * what {@link refuseUnsafeQcow2} throws.
  */
-export async function examineImage(file: ImageBytes, format: 'qcow2' | 'raw', name: string): Promise<Image> {
+export async function examineImage(file: ImageBytes, format: ImageFormat, name: string): Promise<Image> {
   if (file.size === 0) throw wrongFormat(`${name} is empty`, 'check that it was copied or downloaded')
   const found = await identifyImage(file)
+  if (format === 'iso') return examineIso(file, found, name)
   if (found && found.format !== format)
     throw wrongFormat(`${name} is not a ${format} image: it is ${found.name}`, found.hint)
-  if (format === 'raw') return { virtualSize: rawSize(file.size, name), fileSize: file.size }
+  if (format === 'raw') return { format, virtualSize: rawSize(file.size, name), fileSize: file.size }
   if (found) return examineQcow2(await file.read(0, QCOW2_HEAD_BYTES), file.size, name)
   const message = `${name} is not a qcow2 image: it does not begin as one does`
   throw wrongFormat(message, 'write format: raw, if it is that')
@@ -43,8 +48,30 @@ function examineQcow2(head: Buffer, size: Bytes, name: string): Image {
   const header = decodeQcow2(head, name)
   refuseUnsafeQcow2(header, name)
   refuseCutQcow2(header, size, name)
-  return { virtualSize: header.size, fileSize: size, qcow2: header }
+  return { format: 'qcow2', virtualSize: header.size, fileSize: size, qcow2: header }
 }
+
+/** A CD that is also a disk of the same bytes, as installers are, is taken by what its sector 16 says. */
+async function examineIso(file: ImageBytes, found: FoundFormat | undefined, name: string): Promise<Image> {
+  const { size } = file
+  if (found && found.format !== 'iso') {
+    const hint = found.format === 'qcow2' ? 'write image: in place of iso:' : found.hint
+    throw wrongFormat(`${name} is not an ISO: it is ${found.name}`, hint)
+  }
+  const bytes = await discBytes(file)
+  if (bytes === undefined) {
+    const message = `${name} is not an ISO: it has no volume of ISO 9660 or UDF`
+    throw wrongFormat(message, 'write image: in place of iso:, if it is a disk')
+  }
+  if (bytes > size + MOST_PADDING) {
+    const message = `${name} is cut off: its volume has ${bytes} bytes, and the file has ${size}`
+    throw wrongFormat(message, 'take another copy: it was not downloaded or copied to its end')
+  }
+  return { format: 'iso', virtualSize: size, fileSize: size }
+}
+
+/** Sectors at the end of a track that hold nothing, and that copies of discs may lack (ECMA-130, section 20). */
+const MOST_PADDING: Bytes = 150 * 2048
 
 function rawSize(size: Bytes, name: string): Bytes {
   if (size % SECTOR === 0) return size

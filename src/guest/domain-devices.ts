@@ -11,14 +11,15 @@
  */
 
 import { text } from '../base/xml.js'
-import type { GuestDefinition, GuestNic, UsbDevice } from './definition.js'
+import type { Drive, GuestNic, LibraryFile, LibraryGuest, UsbDevice } from './definition.js'
+import { type NumberedDrive, numberDrives } from './drives.js'
 
 /** Where the files of a guest are on the stick. */
 export interface DomainPaths {
-  /** Folder of the overlay and the empty disks, on the data partition. */
+  /** Folder of the disks, on the data partition. */
   folder: string
-  disk: string
-  disks: string[]
+  /** Of each drive; those of CDs are in the library. */
+  drives: string[]
   /** UEFI variables. libvirt makes the file from its template, and its AppArmor profile, when the guest starts. */
   nvram: string
   /** What the guest writes to its first serial port. virtlogd writes it, begins anew at each start, caps its size. */
@@ -48,8 +49,9 @@ const PIIX3 = 1
 const ICH9 = 0x1f
 
 export const MOST_NICS = SLOT.disk - SLOT.nic
-/** The disk with the base among them. */
 export const MOST_DISKS = SLOT.shares - SLOT.disk
+/** What the IDE controller of i440fx takes. */
+export const MOST_CDROMS = 4
 /** A PCI device has no more functions. */
 export const MOST_SHARES = 8
 
@@ -57,18 +59,19 @@ export const MOST_SHARES = 8
 const USB_PORTS = 15
 
 /** The devices as elements of XML, indented by four. */
-export function devices(guest: GuestDefinition, paths: DomainPaths): string[] {
+export function devices(guest: LibraryGuest, paths: DomainPaths): string[] {
   return [
     `    <emulator>/usr/bin/qemu-system-x86_64</emulator>`,
-    disk(paths.disk, guest.disk.serial, 0, guest),
-    ...guest.disks.map(({ serial }, index) => disk(paths.disks[index] ?? '', serial, index + 1, guest)),
+    ...numberDrives(guest.drives, ({ kind }) => kind === 'cdrom').map((item, place) =>
+      drive(item, paths.drives[place] as string, guest),
+    ),
     ...controllers(guest),
     ...guest.nics.map(nic),
     ...paths.shares.map((folder, index) => share(folder, index, guest)),
     consoleDevices(paths),
     personDevices(),
     ...guest.usb.map(usbDevice),
-    ...(guest.firmware === 'uefi-secure' ? [TPM] : []),
+    ...(guest.hardware.tpm ? [TPM] : []),
     `    <memballoon model='virtio' freePageReporting='on'>
       ${pci(SLOT.balloon)}
     </memballoon>
@@ -79,11 +82,40 @@ export function devices(guest: GuestDefinition, paths: DomainPaths): string[] {
   ]
 }
 
+function drive(
+  { drive, index }: NumberedDrive<Drive<LibraryFile>>,
+  path: string,
+  guest: LibraryGuest,
+): string {
+  return drive.kind === 'cdrom' ? cdrom(path, index, guest) : disk(path, drive.serial, index, guest)
+}
+
+/**
+ * On the controller that the machine has anyway: every system has drivers for it. q35's knows six drives, the PIIX3 of
+ * i440fx two on each of two buses.
+ */
+function cdrom(path: string, index: number, guest: LibraryGuest): string {
+  const [bus, target, place] = isQ35(guest)
+    ? ['sata', 'sd', `bus='0' target='0' unit='${index}'`]
+    : ['ide', 'hd', `bus='${index >> 1}' target='0' unit='${index & 1}'`]
+  return `    <disk type='file' device='cdrom'>
+      <driver name='qemu' type='raw'/>
+      <source file='${text(path)}'/>
+      <target dev='${target}${letter(index)}' bus='${bus}'/>
+      <readonly/>
+      <address type='drive' controller='0' ${place}/>
+    </disk>`
+}
+
+function letter(index: number): string {
+  return String.fromCharCode(97 + index)
+}
+
 /**
  * cache=none: what a guest has flushed is on the stick, and its pages are not kept twice. io=threads, since a
  * stick is slow enough for native AIO to block. A transient disk forgets at each start what was written to it.
  */
-function disk(path: string, serial: string, index: number, guest: GuestDefinition): string {
+function disk(path: string, serial: string, index: number, guest: LibraryGuest): string {
   const extra = [
     ...(index === 0 ? [`<boot order='1'/>`] : []),
     ...(guest.changes === 'discard' ? ['<transient/>'] : []),
@@ -93,13 +125,13 @@ function disk(path: string, serial: string, index: number, guest: GuestDefinitio
   return `    <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2' cache='none' io='threads' discard='unmap'/>
       <source file='${text(path)}'/>
-      <target dev='vd${String.fromCharCode(97 + index)}' bus='virtio'/>
+      <target dev='vd${letter(index)}' bus='virtio'/>
       ${extra.join('\n      ')}
     </disk>`
 }
 
 /** The two empty ports of q35 take what a user plugs in while the guest runs. */
-function controllers(guest: GuestDefinition): string[] {
+function controllers(guest: LibraryGuest): string[] {
   const common = [
     controller('usb', 0, 'qemu-xhci', pci(SLOT.usb), guest.usb.length > 0 ? ` ports='${USB_PORTS}'` : ''),
     controller('virtio-serial', 0, '', pci(SLOT.serial)),
@@ -121,8 +153,8 @@ function controllers(guest: GuestDefinition): string[] {
   ]
 }
 
-function isQ35(guest: GuestDefinition): boolean {
-  return guest.machine.includes('q35')
+function isQ35(guest: LibraryGuest): boolean {
+  return guest.hardware.machine.includes('q35')
 }
 
 function controller(type: string, index: number, model: string, inside: string, attributes = ''): string {
@@ -143,7 +175,7 @@ function nic(card: GuestNic, index: number): string {
 }
 
 /** libvirt starts a virtiofsd for each, which sees this folder alone. The guest's users are the folder's, by number. */
-function share(folder: string, index: number, guest: GuestDefinition): string {
+function share(folder: string, index: number, guest: LibraryGuest): string {
   return `    <filesystem type='mount' accessmode='passthrough'>
       <driver type='virtiofs'/>
       <source dir='${text(folder)}'/>

@@ -11,8 +11,9 @@
  */
 import { KiB, MiB } from '../base/units.js'
 import { text } from '../base/xml.js'
-import type { Accelerator, GuestDefinition, GuestNetwork, LibraryGuest } from './definition.js'
+import type { Accelerator, Drive, Guest, GuestNetwork, LibraryFile, LibraryGuest } from './definition.js'
 import { type DomainPaths, devices } from './domain-devices.js'
+import { type NumberedDrive, numberDrives } from './drives.js'
 import type { Sized } from './sizing.js'
 
 /** Namespace of the element that a domain's metadata carries. */
@@ -21,16 +22,23 @@ const DOMAIN_NAMESPACE = 'urn:keyvisor:guest:1'
 /** Seconds that guests have, all together, to shut down with their host. A Windows that installs updates takes minutes. */
 export const STOP_WITHIN = 180
 
-export function domainPaths(guest: GuestDefinition): DomainPaths {
+/** Where the library is mounted on the stick. */
+export const LIBRARY = '/run/keyvisor/library'
+
+export function domainPaths(guest: LibraryGuest): DomainPaths {
   const folder = `/data/guests/${guest.name}`
   return {
     folder,
-    disk: `${folder}/disk.qcow2`,
-    disks: guest.disks.map((_, index) => `${folder}/disk-${index + 1}.qcow2`),
+    drives: numberDrives(guest.drives, ({ kind }) => kind === 'cdrom').map((item) => drivePath(item, folder)),
     nvram: `/var/lib/libvirt/qemu/nvram/${guest.name}_VARS.fd`,
     console: `/var/log/keyvisor/${guest.name}.console.log`,
     shares: guest.shares.map((share) => `/data/shares/${share.name}`),
   }
+}
+
+function drivePath({ drive, index }: NumberedDrive<Drive<LibraryFile>>, folder: string): string {
+  if (drive.kind === 'cdrom') return `${LIBRARY}/${drive.base.file}`
+  return index === 0 ? `${folder}/disk.qcow2` : `${folder}/disk-${index}.qcow2`
 }
 
 /** The libvirt domain of a guest on a PC. `sized` is the guest's own. */
@@ -43,7 +51,7 @@ export function domainXml(
   <name>${text(guest.name)}</name>
   <uuid>${text(guest.uuid)}</uuid>
   <metadata>
-    <keyvisor:guest xmlns:keyvisor='${DOMAIN_NAMESPACE}' definition='${text(guest.definition)}' base='${text(guest.base.sha256)}'/>
+    <keyvisor:guest xmlns:keyvisor='${DOMAIN_NAMESPACE}' definition='${text(guest.definition)}'/>
   </metadata>
 ${memory(sized)}${sharedMemory(guest)}
   ${vcpu(guest.cpus.max, sized.cpus)}
@@ -51,7 +59,7 @@ ${system(guest)}
 ${firmware(guest, paths)}
 ${features(guest)}
   ${cpu(sized.accelerator, topology(guest.cpus.max))}
-  <clock offset='utc'>
+  <clock offset='${guest.hardware.clock}'>
     <timer name='rtc' tickpolicy='catchup'/>
     <timer name='pit' tickpolicy='delay'/>
     <timer name='hpet' present='no'/>
@@ -80,7 +88,7 @@ function memory(sized: Sized): string {
 }
 
 /** What virtiofsd needs, which reads and writes the guest's memory itself; guests without shared folders do without. */
-function sharedMemory(guest: GuestDefinition): string {
+function sharedMemory(guest: LibraryGuest): string {
   if (guest.shares.length === 0) return ''
   return `
   <memoryBacking>
@@ -110,7 +118,7 @@ function cpu(accelerator: Accelerator, inside: string): string {
 }
 
 /** SMBIOS type 1. Never the host's own (`smbios mode='host'`): that changes from PC to PC. */
-function system(guest: GuestDefinition): string {
+function system(guest: LibraryGuest): string {
   return `  <sysinfo type='smbios'>
     <system>
       <entry name='manufacturer'>Keyvisor</entry>
@@ -128,10 +136,10 @@ const OVMF = {
   'uefi-secure': { secure: 'yes', code: 'OVMF_CODE_4M.secboot.fd', variables: 'OVMF_VARS_4M.ms.fd' },
 }
 
-function firmware(guest: GuestDefinition, paths: DomainPaths): string {
-  const lines = [`<type arch='x86_64' machine='${text(guest.machine)}'>hvm</type>`]
-  if (guest.firmware !== 'bios') {
-    const { secure, code, variables } = OVMF[guest.firmware]
+function firmware(guest: LibraryGuest, paths: DomainPaths): string {
+  const lines = [`<type arch='x86_64' machine='${text(guest.hardware.machine)}'>hvm</type>`]
+  if (guest.hardware.firmware !== 'bios') {
+    const { secure, code, variables } = OVMF[guest.hardware.firmware]
     lines.push(
       `<loader readonly='yes' secure='${secure}' type='pflash'>/usr/share/OVMF/${code}</loader>`,
       `<nvram template='/usr/share/OVMF/${variables}'>${text(paths.nvram)}</nvram>`,
@@ -145,8 +153,8 @@ function firmware(guest: GuestDefinition, paths: DomainPaths): string {
  * SMM guards the UEFI variables: without it Secure Boot could be switched off from inside (OVMF README). Not switched
  * off elsewhere: the one start without it hung in SeaBIOS, in an interrupt without end (QEMU 10.0, nested SVM).
  */
-function features(guest: GuestDefinition): string {
-  const smm = guest.firmware === 'uefi-secure' ? "\n    <smm state='on'/>" : ''
+function features(guest: LibraryGuest): string {
+  const smm = guest.hardware.firmware === 'uefi-secure' ? "\n    <smm state='on'/>" : ''
   return `  <features>\n    <acpi/>\n    <apic/>\n    <vmport state='off'/>${smm}\n  </features>`
 }
 
@@ -204,7 +212,7 @@ function adaptVcpu(old: string, cpus: number): string {
  * The libvirt network that guests are on. libvirt gives it a bridge and dnsmasq, with a fixed address for each
  * guest; mode `open` leaves the firewall alone, since `firewall.ts` writes the rules.
  */
-export function networkXml(network: GuestNetwork, guests: readonly GuestDefinition[]): string {
+export function networkXml(network: GuestNetwork, guests: readonly Guest<unknown>[]): string {
   const hosts = guests.flatMap((guest) =>
     guest.nics
       .filter((card) => card.address !== null)

@@ -9,10 +9,10 @@
  *
  * Spec: nft(8). Loading the text again replaces the table in one transaction.
  */
-import type { GuestDefinition, GuestNetwork } from './definition.js'
+import type { Guest, GuestNetwork } from './definition.js'
 
 /** The rules. Guests reach the PC's network through the host; from there only forwarded ports reach a guest. */
-export function nftRules(network: GuestNetwork, guests: readonly GuestDefinition[]): string {
+export function nftRules(network: GuestNetwork, guests: readonly Guest<unknown>[]): string {
   const bridge = `"${network.bridge}"`
   return `table inet keyvisor
 delete table inet keyvisor
@@ -51,12 +51,12 @@ ${detours(bridge, guests).join('')}  }
 }
 
 /** A guest's address on the guests' network, where its ports lead: that of its first card there. */
-export function addressOf(guest: GuestDefinition): string | undefined {
+export function addressOf(guest: Guest<unknown>): string | undefined {
   return guest.nics.find((card) => card.address !== null)?.address ?? undefined
 }
 
 /** One rule for each port that a guest with a network card has forwarded. */
-function forwards(bridge: string, guests: readonly GuestDefinition[]): string[] {
+function forwards(bridge: string, guests: readonly Guest<unknown>[]): string[] {
   return guests.flatMap((guest) => {
     const address = addressOf(guest)
     if (address === undefined) return []
@@ -71,7 +71,7 @@ function forwards(bridge: string, guests: readonly GuestDefinition[]): string[] 
  * A guest that has a card in the PC's network would answer through that card, from an address that nobody asked. So the
  * host asks it under its own address, and the answer comes back the same way.
  */
-function detours(bridge: string, guests: readonly GuestDefinition[]): string[] {
+function detours(bridge: string, guests: readonly Guest<unknown>[]): string[] {
   return guests.flatMap((guest) => {
     const address = addressOf(guest)
     const isBridged = guest.nics.some((card) => card.address === null)

@@ -4,7 +4,7 @@
  * Free of `node:` imports: the stick runs this file under qjs.
  * Left out: finding out what the PC's network is (`aboard/uplink.ts`).
  */
-import type { GuestDefinition, GuestNetwork } from './definition.js'
+import type { Guest, GuestNetwork } from './definition.js'
 
 /**
  * Where the network goes when its own subnet is taken, in this order; each is a /24, as the network is. Private
@@ -13,7 +13,7 @@ import type { GuestDefinition, GuestNetwork } from './definition.js'
 const OTHER_SUBNETS = ['172.30.86', '10.213.86', '192.168.213']
 
 /** What lies on the guests' network. */
-export interface Placed<G extends GuestDefinition> {
+export interface Placed<G extends Guest<unknown>> {
   network: GuestNetwork
   guests: G[]
 }
@@ -25,7 +25,7 @@ export interface Placed<G extends GuestDefinition> {
  * @param taken subnets that the PC reaches otherwise, as `ADDRESS/PREFIX`; a lone address is a /32
  * @returns undefined when every subnet is taken
  */
-export function placeNetwork<G extends GuestDefinition>(
+export function placeNetwork<G extends Guest<unknown>>(
   network: GuestNetwork,
   guests: readonly G[],
   taken: readonly string[],

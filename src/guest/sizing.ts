@@ -6,7 +6,7 @@
  * Left out: moving memory between guests while they run.
  */
 import { alignUp, type Bytes, formatBytes, formatCpus, GiB, MiB } from '../base/units.js'
-import type { Accelerator, GuestDefinition } from './definition.js'
+import type { Accelerator, Guest } from './definition.js'
 
 /** The machine that the stick is plugged into. */
 export interface Pc {
@@ -18,7 +18,7 @@ export interface Pc {
 }
 
 /** Of a guest, what its size follows from. */
-export type Wanting = Pick<GuestDefinition, 'name' | 'autostart' | 'cpus' | 'memory'>
+export type Wanting = Pick<Guest<unknown>, 'name' | 'autostart' | 'cpus' | 'memory'>
 
 /** What one guest gets. */
 export interface Sized {

@@ -12,7 +12,7 @@ import { LOADING_PREFIX } from '../guest/report.js'
 import type { Plan } from '../plan/types.js'
 import { grubConfig } from '../stick/boot-config.js'
 import type { StickPlan } from '../stick/definition.js'
-import { type StickFacts, stickManifest } from '../stick/manifest.js'
+import { MANIFEST_VERSION, type StickFacts, stickManifest } from '../stick/manifest.js'
 import {
   hashTreeOf,
   objectOf,
@@ -33,7 +33,7 @@ export interface EspInputs {
   epoch: number
 }
 
-/** @param reads the host's `root`, the `library`, and the base image of each guest as `base.GUEST` */
+/** @param reads the host's `root`, the `library`, and every base by the name of its stage */
 export function espStage(inputs: EspInputs, reads: Record<string, Stage>): StageDefinition<EspInputs> {
   const { size } = inputs
   return {
@@ -90,7 +90,7 @@ async function makeEsp(
 export function stickFacts({ plan, builder }: { plan: Plan; builder: string }): StickFacts {
   const { name, epoch, stick, host } = plan
   return {
-    version: 1,
+    version: MANIFEST_VERSION,
     name,
     builder,
     epoch,
@@ -102,17 +102,20 @@ export function stickFacts({ plan, builder }: { plan: Plan; builder: string }): 
       admin: host.admin.name,
       keys: host.admin.sshKeys.length,
     },
-    guests: plan.guests.map(({ name, uuid, firmware, changes, autostart, cpus, memory, ports, ready }) => ({
-      name,
-      uuid,
-      firmware,
-      changes,
-      autostart,
-      cpus,
-      memory,
-      ports,
-      ready,
-    })),
+    guests: plan.guests.map(
+      ({ name, uuid, hardware, changes, autostart, cpus, memory, drives, ports, ready }) => ({
+        name,
+        uuid,
+        hardware,
+        changes,
+        autostart,
+        cpus,
+        memory,
+        drives,
+        ports,
+        ready,
+      }),
+    ),
   }
 }
 
@@ -122,10 +125,7 @@ export function manifestOf(facts: StickFacts, read: Record<string, StageResult>)
     root: payloadOf(readOf(read, 'root'), 'root'),
     library: payloadOf(readOf(read, 'library'), 'library'),
   }
-  const bases = facts.guests.map(
-    ({ name }) => [name, objectOf(readOf(read, `base.${name}`), 'disk').sha256] as const,
-  )
-  return stickManifest(facts, payloads, new Map(bases))
+  return stickManifest(facts, payloads, (stage) => objectOf(readOf(read, stage), 'disk').sha256)
 }
 
 function espTooLarge(cause: KeyvisorError): KeyvisorError | undefined {

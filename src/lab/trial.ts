@@ -27,7 +27,7 @@ import {
   type VirtualPc,
   VNC_BASE,
 } from '../pc/virtual-pc.js'
-import type { StickManifest } from '../stick/manifest.js'
+import { MANIFEST_VERSION, otherVersion, type StickManifest } from '../stick/manifest.js'
 import type { Workplace } from '../store/workplace.js'
 import { openLab } from '../tools/lab-tools.js'
 import { openOverlay } from './overlay.js'
@@ -180,9 +180,16 @@ async function startTrial(
   return { ...session, pc, manifest, folder, links, ssh: sshCommand(manifest, pc, key), events }
 }
 
-function stickManifest({ path, manifest }: Inspection): StickManifest {
+/** Throws `not-a-stick`. */
+export function stickManifest({ path, manifest }: Pick<Inspection, 'path' | 'manifest'>): StickManifest {
   const found = manifest as unknown as StickManifest | null
-  if (found?.version === 1 && Array.isArray(found.guests) && found.host) return found
+  const other = otherVersion(found)
+  if (other) {
+    throw new KeyvisorError('not-a-stick', `the manifest of ${path} ${other}`, {
+      hint: 'take the Keyvisor that built it, or build it anew',
+    })
+  }
+  if (found?.version === MANIFEST_VERSION && Array.isArray(found.guests) && found.host) return found
   throw new KeyvisorError(
     'not-a-stick',
     `${path} is a disk image, but has no manifest that this Keyvisor can read`,

@@ -1,8 +1,8 @@
 /**
  * Which lock a build uses: the one that is there, or one that is made now.
  *
- * A lock that does not answer its profile is made anew, as cargo does, unless the caller wants it locked. An image
- * whose bytes changed is refused either way: only `keyvisor lock` and `--update` take the change.
+ * A lock that does not answer its profile is made anew, as cargo does, unless the caller wants it locked; so is one of an
+ * earlier version, which keeps its packages. An image whose bytes changed is refused either way: only `keyvisor lock` and `--update` take the change.
  */
 import { KeyvisorError, type Problem } from '../base/errors.js'
 import { shellWords } from '../base/shell.js'
@@ -14,11 +14,12 @@ import {
   checkLockFolder,
   type LockRequest,
   makeLock,
-  pinImages,
+  pinFiles,
   readLock,
-  withImages,
+  withFiles,
   writeLock,
 } from './lock.js'
+import { LOCK_VERSION } from './parse.js'
 import type { Lock } from './types.js'
 
 /** A lock's place, and what it has to answer. */
@@ -46,7 +47,8 @@ export async function takeLock(
   const keeps = locked || place.offline || !update
   const found = keeps ? await readLock(question.path) : undefined
   const problems = found && (await lockProblems(found, question, place))
-  if (found && problems?.length === 0) return { lock: found, made: false }
+  const fits = found && problems?.length === 0
+  if (fits && (locked || found.version === LOCK_VERSION)) return { lock: found, made: false }
   if (locked) throw refusal(question, problems)
   const changed = problems?.filter(({ code }) => code === 'image-changed') ?? []
   if (changed.length > 0) throw imagesChanged(question, changed)
@@ -56,7 +58,7 @@ export async function takeLock(
 /** Everything in which the lock does not fit; empty when it answers the profile, and no image changed. */
 export async function lockProblems(lock: Lock, question: LockQuestion, place: Workplace): Promise<Problem[]> {
   const { request, path } = question
-  const problems = misfits(lock, request, await pinImages(request.images, place.store), path)
+  const problems = misfits(lock, request, await pinFiles(request.files, place.store), path)
   if (problems.length > 0 || answers(lock, request)) return problems
   // A lock that somebody edited, or that does not say what was asked.
   const message = 'its checksum is not that of what the profile asks for'
@@ -80,7 +82,7 @@ export async function makeLockFile(
   const stage = 'lock'
   place.progress({ kind: 'start', stage, title: makingTitle(path, found, kept) })
   const lock = kept
-    ? await withImages(kept, request, place.store)
+    ? await withFiles(kept, request, place.store)
     : await makeLock(request, place.store, place.signal)
   await writeLock(path, lock)
   place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
@@ -88,6 +90,8 @@ export async function makeLockFile(
 }
 
 function makingTitle(path: string, found: Lock | undefined, kept: Lock | undefined): string {
+  if (kept && kept.version !== LOCK_VERSION)
+    return `write ${path} as version ${LOCK_VERSION}, with the same packages`
   if (kept) return `lock the images of guests, in ${path}`
   return found
     ? `choose package versions anew, since ${path} is for other packages or images`

@@ -14,13 +14,13 @@ import type { Lock } from './types.js'
 // ------------------------------------------------------------------------------------ with a profile
 
 /**
- * Everything in which a lock does not fit its profile, each under the set or guest that it is about: `set-changed`, or
+ * Everything in which a lock does not fit its profile, each under the set or file that it is about: `set-changed`, or
  * `image-changed` where an image has other bytes than the locked ones.
  *
- * @param pins the images as they are now
+ * @param pins the files as they are now
  * @param file the lock, as problems name it
  */
-export function misfits(lock: Lock, request: LockRequest, pins: Lock['images'], file: string): Problem[] {
+export function misfits(lock: Lock, request: LockRequest, pins: Lock['files'], file: string): Problem[] {
   const problem = (code: string, path: string, message: string): Problem => {
     return { code, severity: 'error', file, path, message }
   }
@@ -29,16 +29,16 @@ export function misfits(lock: Lock, request: LockRequest, pins: Lock['images'], 
     const words = requestWords(lock.asked.find(bySet), request.packages.find(bySet))
     return words.map((message) => problem('set-changed', set, message))
   })
-  const guests = unionOf(Object.keys(lock.images), Object.keys(pins)).flatMap((guest) => {
-    const [locked, now] = [lookUp(lock.images, guest), lookUp(pins, guest)]
-    if (!locked) return [problem('set-changed', `guest.${guest}`, 'its image is not locked')]
-    if (!now)
-      return [problem('set-changed', `guest.${guest}`, 'an image is locked, and the profile names none')]
+  const files = unionOf(Object.keys(lock.files), Object.keys(pins)).flatMap((name) => {
+    const locked = lookUp(lock.files, name)
+    const now = lookUp(pins, name)
+    if (!locked) return [problem('set-changed', name, 'its file is not locked')]
+    if (!now) return [problem('set-changed', name, 'a file is locked, and the profile names none')]
     if (locked.sha256 === now.sha256) return []
-    const message = `${request.images[guest]} has SHA-256 ${now.sha256}, the lock says ${locked.sha256}`
-    return [problem('image-changed', `guest.${guest}`, message)]
+    const message = `${request.files[name]} has SHA-256 ${now.sha256}, the lock says ${locked.sha256}`
+    return [problem('image-changed', name, message)]
   })
-  return [...sets, ...guests]
+  return [...sets, ...files]
 }
 
 const setOf = ({ set }: PackageRequest) => set
@@ -50,6 +50,9 @@ function requestWords(locked: PackageRequest | undefined, asked: PackageRequest 
   const list = (names: string[], words: string) => (names.length > 0 ? [`${words}: ${names.join(', ')}`] : [])
   return [
     ...(from === to ? [] : [`locked from ${from}, and asked from ${to}`]),
+    ...(locked.architecture === asked.architecture
+      ? []
+      : [`locked for ${locked.architecture}, and asked for ${asked.architecture}`]),
     ...list(without(asked.packages, locked.packages), 'asked for, and not locked'),
     ...list(without(locked.packages, asked.packages), 'locked, and not asked for any more'),
   ]
@@ -67,7 +70,7 @@ function without(names: string[], others: string[]): string[] {
 
 export interface LockChanges {
   packages: PackageChange[]
-  images: ImageChange[]
+  files: FileChange[]
 }
 
 export interface PackageChange {
@@ -81,8 +84,9 @@ export interface PackageChange {
   sets: string[]
 }
 
-export interface ImageChange {
-  guest: string
+export interface FileChange {
+  /** `guest.NAME/disk0`. */
+  name: string
   change: 'new' | 'gone' | 'bytes'
 }
 
@@ -97,11 +101,11 @@ export function lockChanges(before: Lock, after: Lock): LockChanges {
       else packages.set(key, { ...change, sets: [set] })
     }
   }
-  const images = unionOf(Object.keys(before.images), Object.keys(after.images)).flatMap((guest) => {
-    const change = imageChange(lookUp(before.images, guest)?.sha256, lookUp(after.images, guest)?.sha256)
-    return change ? [{ guest, change }] : []
+  const files = unionOf(Object.keys(before.files), Object.keys(after.files)).flatMap((name) => {
+    const change = fileChange(lookUp(before.files, name)?.sha256, lookUp(after.files, name)?.sha256)
+    return change ? [{ name, change }] : []
   })
-  return { packages: [...packages.values()].sort((a, b) => (a.name < b.name ? -1 : 1)), images }
+  return { packages: [...packages.values()].sort((a, b) => (a.name < b.name ? -1 : 1)), files }
 }
 
 function setChanges(before: Lock, after: Lock, set: string): Omit<PackageChange, 'sets'>[] {
@@ -128,7 +132,7 @@ function packageChange(
   return change ?? (from?.sha256 === to?.sha256 ? undefined : 'bytes')
 }
 
-function imageChange(from: string | undefined, to: string | undefined): ImageChange['change'] | undefined {
+function fileChange(from: string | undefined, to: string | undefined): FileChange['change'] | undefined {
   if (from === to) return undefined
   if (from === undefined) return 'new'
   return to === undefined ? 'gone' : 'bytes'

@@ -17,53 +17,51 @@ import { archiveSources, openApt, packageId, resolvePackages, withComponents } f
 import type { LockedPackage, PackageRequest } from '../debian/types.js'
 import { replaceFile, type Store } from '../store/store.js'
 import { imageDigest } from '../store/unchanged.js'
+import { LOCK_VERSION, parseLock, requestDigest } from './parse.js'
 import type { Lock } from './types.js'
-
-/** A guest's outside image, by guest name. */
-export type ImagePaths = Record<string, string>
 
 export interface LockRequest {
   packages: PackageRequest[]
-  images: ImagePaths
+  /** Where each file of a drive lies, by the name that the lock gives it. */
+  files: Record<string, string>
   /** A Debian archive that the profile names. */
   mirror: string | undefined
 }
 
-/** Digest of what a lock answers: with another profile it may answer something else. The guests' order is not asked. */
-function requestDigest(request: LockRequest): string {
-  const images = Object.keys(request.images).sort()
-  return sha256(canonicalJson({ packages: asked(request), images } as unknown as Json))
+function digestOf(request: LockRequest): string {
+  return requestDigest(asked(request), Object.keys(request.files))
 }
 
+/** The guests' order is not asked. */
 function asked({ packages }: LockRequest): PackageRequest[] {
   return packages.toSorted((a, b) => (a.set < b.set ? -1 : 1))
 }
 
-/** Whether a lock answers this profile's request: it does not where other packages or images were asked for. */
+/** Whether a lock answers this profile's request: it does not where other packages or files were asked for. */
 export function answers(lock: Lock, request: LockRequest): boolean {
-  return lock.requests === requestDigest(request)
+  return lock.requests === digestOf(request)
 }
 
-/** Whether a lock answers what is asked of Debian, whatever images there are. */
+/** Whether a lock answers what is asked of Debian, whatever files there are. */
 export function answersPackages(lock: Lock, request: LockRequest): boolean {
   const text = (packages: PackageRequest[]) => canonicalJson(packages as unknown as Json)
   return text(lock.asked) === text(asked(request))
 }
 
-/** The same lock for other images: package versions stay, and nothing is asked of a mirror. */
-export async function withImages(lock: Lock, request: LockRequest, store: Store): Promise<Lock> {
-  const images = await pinImages(request.images, store)
-  return { ...lock, requests: requestDigest(request), images }
+/** The same lock for other files: package versions stay, and nothing is asked of a mirror. */
+export async function withFiles(lock: Lock, request: LockRequest, store: Store): Promise<Lock> {
+  const files = await pinFiles(request.files, store)
+  return { ...lock, version: LOCK_VERSION, requests: digestOf(request), files }
 }
 
-/** Digest and size of each image as it is now. */
-export async function pinImages(images: ImagePaths, store: Store): Promise<Lock['images']> {
-  const pins: Lock['images'] = {}
-  for (const [guest, path] of Object.entries(images)) pins[guest] = await imageDigest(path, store)
+/** Digest and size of each file as it is now. */
+export async function pinFiles(files: LockRequest['files'], store: Store): Promise<Lock['files']> {
+  const pins: Lock['files'] = {}
+  for (const [name, path] of Object.entries(files)) pins[name] = await imageDigest(path, store)
   return pins
 }
 
-/** Reads a lock; undefined when there is none. Throws `lock-damaged`, `lock-unreadable`. */
+/** Reads a lock; undefined when there is none. Throws `lock-damaged`, `lock-newer`, `lock-unreadable`. */
 export async function readLock(path: string): Promise<Lock | undefined> {
   const text = await readUserText(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return undefined
@@ -72,6 +70,7 @@ export async function readLock(path: string): Promise<Lock | undefined> {
   })
   if (text === undefined) return undefined
   const lock = parseLock(text)
+  if (typeof lock === 'number') throw newer(path, lock)
   if (!lock) {
     throw new KeyvisorError('lock-damaged', `the lock ${path} is damaged`, {
       hint: 'make it anew with --update',
@@ -80,22 +79,11 @@ export async function readLock(path: string): Promise<Lock | undefined> {
   return lock
 }
 
-function parseLock(text: string): Lock | undefined {
-  try {
-    const lock = JSON.parse(text) as Lock
-    const whole =
-      lock.version === 1 &&
-      lock.packages &&
-      lock.sources &&
-      lock.sets &&
-      lock.images &&
-      Number.isInteger(lock.epoch)
-    const known =
-      whole && Object.values(lock.sets).every((ids) => ids.every((id) => lookUp(lock.packages, id)))
-    return known ? { ...lock, asked: lock.asked ?? [] } : undefined
-  } catch {
-    return undefined
-  }
+function newer(path: string, version: number): KeyvisorError {
+  const message = `the lock ${path} is of version ${version}, and this Keyvisor reads up to version ${LOCK_VERSION}`
+  return new KeyvisorError('lock-newer', message, {
+    hint: 'take a newer Keyvisor, or make the lock anew with --update',
+  })
 }
 
 /** Throws `lock-unwritable`. */
@@ -121,23 +109,23 @@ function unwritable(path: string, cause: NodeJS.ErrnoException): KeyvisorError {
   })
 }
 
-/** Resolves every package set and reads every image. The network is used for package indexes. */
+/** Resolves every package set and reads every file. The network is used for package indexes. */
 export async function makeLock(request: LockRequest, store: Store, signal?: AbortSignal): Promise<Lock> {
   const scratch = await store.scratch('lock')
   try {
     const lock: Lock = {
-      version: 1,
+      version: LOCK_VERSION,
       epoch: 0,
-      requests: requestDigest(request),
+      requests: digestOf(request),
       asked: asked(request),
       sources: {},
       packages: {},
       sets: {},
-      images: {},
+      files: {},
     }
     const suites = new Set(request.packages.map((set) => set.suite))
     for (const suite of suites) await lockSuite(lock, request, suite, join(scratch, suite), signal)
-    return { ...lock, images: await pinImages(request.images, store) }
+    return { ...lock, files: await pinFiles(request.files, store) }
   } finally {
     await removeScratch(scratch)
   }

@@ -24,6 +24,7 @@ import {
   verityTreeBytes,
 } from '../disk/verity.js'
 import type { Layout, LayoutPartition, PayloadName } from '../stick/layout.js'
+import { otherVersion } from '../stick/manifest.js'
 import { readDevice } from './device.js'
 
 /** One partition, and what it holds. */
@@ -335,7 +336,9 @@ async function manifestText(read: ReadAt): Promise<string | undefined> {
 
 function parseManifest(text: string): { manifest: Json; notes: string[] } {
   try {
-    return { manifest: JSON.parse(text) as Json, notes: [] }
+    const manifest = JSON.parse(text) as Json
+    const other = otherVersion(manifest)
+    return { manifest, notes: other ? [`the manifest ${other}`] : [] }
   } catch {
     return { manifest: null, notes: [`the manifest at ${MANIFEST_ON_ESP} is not JSON`] }
   }

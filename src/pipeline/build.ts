@@ -12,7 +12,7 @@ import { checkOut } from '../base/writable.js'
 import { manifestOf, stickFacts } from '../host/esp.js'
 import { type Manifest, writeImage } from '../image/image.js'
 import { placed } from '../prepare/locate.js'
-import { type Prepared, type PrepareRequest, packingTools } from '../prepare/prepare.js'
+import { type Prepared, type PrepareRequest, packingTools, sourceStage } from '../prepare/prepare.js'
 import { pruneStore } from '../store/prune.js'
 import type { Stage, StageIdentity, StageResult } from '../store/stage.js'
 import { replaceFile, type Store, storeLimit } from '../store/store.js'
@@ -125,7 +125,7 @@ function assemble(
     plan,
     manifest: manifestOf(stickFacts(planned), mapped(stages.esp.reads, results)),
     tools: packingTools(planned).packages,
-    bases: mapped(stages.guestDisks, results),
+    bases: mapped(firstBases(planned), results),
     isPrivate,
   }
   const { loader, esp, hostRoot, library } = stages
@@ -136,6 +136,13 @@ function assemble(
     library: results(library),
   }
   return writeImage(request, read, image, place)
+}
+
+/** The base of each guest's first disk. */
+function firstBases({ plan, stages }: PlannedBuild): Record<string, Stage> {
+  return Object.fromEntries(
+    plan.guests.map((guest) => [guest.name, stages.bases[sourceStage(guest)] as Stage]),
+  )
 }
 
 function mapped(stages: Record<string, Stage>, results: Results): Record<string, StageResult> {

@@ -4,7 +4,13 @@
 import { systemTools } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import { hostFiles } from '../host/root.js'
-import { type Prepared, type PrepareRequest, packingTools, prepare } from '../prepare/prepare.js'
+import {
+  type Prepared,
+  type PrepareRequest,
+  packingTools,
+  plannedBases,
+  prepare,
+} from '../prepare/prepare.js'
 import { guestFiles } from '../sources/debian/disk.js'
 import { occupiedBytes } from '../sources/image/disk.js'
 import { programOf } from '../store/program.js'
@@ -25,13 +31,12 @@ export async function planBuild(request: PrepareRequest, place: Workplace): Prom
 }
 
 async function buildFacts(prepared: Prepared, mmdebstrap: Promise<string>): Promise<BuildFacts> {
-  const { host, guests, stick } = prepared.plan
+  const { host, stick } = prepared.plan
   const files: BuildFacts['guestFiles'] = Object.create(null)
   const occupied: Record<string, Bytes> = Object.create(null)
-  for (const guest of guests) {
-    const { name, source } = guest
-    if (source.kind === 'image') occupied[name] = await occupiedBytes(source.path)
-    else files[name] = await guestFiles(guest, source, stick.architecture)
+  for (const { stage, guest, source } of plannedBases(prepared.plan)) {
+    if (source.kind === 'image') occupied[stage] = await occupiedBytes(source.path)
+    else files[guest.name] = await guestFiles(guest, source, stick.architecture)
   }
   return {
     hostFiles: await hostFiles(host),

@@ -12,7 +12,7 @@ import { loaderStage } from '../host/loader.js'
 import { type RootInputs, rootStage } from '../host/root.js'
 import { hostTreeStage } from '../host/tree.js'
 import { type ImageParts, imageIdentity } from '../image/image.js'
-import { type Prepared, treePackages } from '../prepare/prepare.js'
+import { type PlannedBase, type Prepared, plannedBases, treePackages } from '../prepare/prepare.js'
 import { type DiskInputs, diskStage, guestTreeStage } from '../sources/debian/disk.js'
 import { imageStage } from '../sources/image/disk.js'
 import { libraryStage } from '../sources/library.js'
@@ -24,7 +24,7 @@ export interface BuildFacts extends Common {
   hostFiles: RootInputs['files']
   /** The same of each guest from Debian packages. */
   guestFiles: Record<string, DiskInputs['files']>
-  /** What each guest's image takes on its disk. */
+  /** What each image takes on its disk, by the stage that takes it. */
   occupied: Record<string, Bytes>
   /** Version of the builder's own mmdebstrap. */
   mmdebstrap: string
@@ -35,8 +35,8 @@ export interface Stages {
   hostRoot: Stage
   /** Of guests from Debian packages. */
   guestTrees: Record<string, Stage>
-  /** The base image of each guest. */
-  guestDisks: Record<string, Stage>
+  /** Every base, by the name of its stage. */
+  bases: Record<string, Stage>
   library: Stage
   loader: Stage
   esp: Stage
@@ -44,7 +44,8 @@ export interface Stages {
   image: StageIdentity
 }
 
-type GuestPlan = Prepared['plan']['guests'][number]
+type GuestPlan = PlannedBase['guest']
+type ImageFile = GuestPlan['images'][string]
 type Planned = Pick<Prepared, 'plan' | 'lock' | 'secrets' | 'builder'>
 
 export function planStages(prepared: Planned, facts: BuildFacts): Stages {
@@ -57,11 +58,7 @@ export function planStages(prepared: Planned, facts: BuildFacts): Stages {
   const { files: _, kernelArguments, ...settings } = host
   const root = { settings, version: builder, secrets, epoch }
   const hostRoot = stageOf(rootStage({ ...root, files: facts.hostFiles }, hostTree), facts)
-  const { guestTrees, guestDisks } = guestStages(prepared, facts)
-
-  const bases = Object.fromEntries(
-    Object.entries(guestDisks).map(([name, stage]) => [`base.${name}` as const, stage]),
-  )
+  const { guestTrees, bases } = guestStages(prepared, facts)
   const definitions = { name: plan.name, network, guests: plan.guests.map(definitionOf), epoch }
   const library = stageOf(libraryStage(definitions, bases), facts)
   const loader = stageOf(loaderStage(plan.stick.architecture), facts)
@@ -75,46 +72,43 @@ export function planStages(prepared: Planned, facts: BuildFacts): Stages {
   }
   const esp = stageOf(espStage(boot, { root: hostRoot, library, ...bases }), facts)
   const image = imageIdentity(plan, { loader, esp, root: hostRoot, library }, facts.programOf)
-  return { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image }
+  return { hostTree, hostRoot, guestTrees, bases, library, loader, esp, image }
 }
 
-function guestStages(prepared: Planned, facts: BuildFacts): Pick<Stages, 'guestTrees' | 'guestDisks'> {
+function guestStages(prepared: Planned, facts: BuildFacts): Pick<Stages, 'guestTrees' | 'bases'> {
   const guestTrees: Record<string, Stage> = Object.create(null)
-  const guestDisks: Record<string, Stage> = Object.create(null)
-  prepared.plan.guests.forEach((guest, index) => {
-    const { name, uuid, source } = guest
+  const bases: Record<string, Stage> = Object.create(null)
+  for (const { stage, guest, source } of plannedBases(prepared.plan)) {
+    const { name, uuid } = guest
     if (source.kind === 'image') {
-      guestDisks[name] = stageOf(importStage(guest, source, facts), facts)
-      return
+      bases[stage] = stageOf(takeStage(stage, guest, source, facts), facts)
+      continue
     }
     const packages = { ...treePackages(prepared, `guest.${name}`), mmdebstrap: facts.mmdebstrap }
     const tree = stageOf(guestTreeStage(name, packages), facts)
     const { size, units } = source
     const files = lookUp(facts.guestFiles, name) ?? missing(name)
-    const place = new Keyed(`guests[${index}].source.debian`, '')
+    const place = new Keyed(`guests[${prepared.plan.guests.indexOf(guest)}].source.debian`, '')
     const { epoch, stick } = prepared.plan
     guestTrees[name] = tree
-    guestDisks[name] = stageOf(
+    bases[stage] = stageOf(
       diskStage({ architecture: stick.architecture, name, uuid, size, units, files, place, epoch }, tree),
       facts,
     )
-  })
-  return { guestTrees, guestDisks }
+  }
+  return { guestTrees, bases }
 }
 
-function importStage(
-  { name }: GuestPlan,
-  source: Extract<GuestPlan['source'], { kind: 'image' }>,
-  { occupied }: BuildFacts,
-) {
+function takeStage(stage: string, guest: GuestPlan, source: ImageFile, { occupied }: BuildFacts) {
   const { path, format, sha256, size } = source
   const inputs = { path: new Keyed(path, ''), format, sha256, size }
-  const title = `check the image of guest ${name}`
-  return imageStage(`import.${name}`, title, inputs, lookUp(occupied, name) ?? missing(name))
+  const drive = source === guest.source ? 'the image' : stage.split('.').at(-1)
+  const title = `check ${drive} of guest ${guest.name}`
+  return imageStage(stage, title, inputs, lookUp(occupied, stage) ?? missing(guest.name))
 }
 
 /** A guest without where its disk comes from: that is in the key of its disk. */
-function definitionOf({ source: _, ...definition }: GuestPlan) {
+function definitionOf({ source: _, images: __, ...definition }: GuestPlan) {
   return definition
 }
 
@@ -129,8 +123,8 @@ export function imageParts({ loader, esp, hostRoot: root, library }: Stages): Im
 
 /** Every stage with a result in the store, in the order in which a build runs them; trees that are shared once. */
 export function storedStages(stages: Stages): Stage[] {
-  const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp } = stages
-  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(guestDisks)]
+  const { hostTree, hostRoot, guestTrees, bases, library, loader, esp } = stages
+  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(bases)]
   const unique = new Map<Sha256, Stage>()
   for (const item of [...all, library, loader, esp]) if (!unique.has(item.key)) unique.set(item.key, item)
   return [...unique.values()]

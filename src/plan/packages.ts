@@ -38,6 +38,7 @@ const PUBLISH_TOOLS = ['libc-bin', 'minisign', 'xz-utils', 'zstd']
 export const LAB_PACKAGES: PackageRequest = {
   set: 'tools.lab',
   suite: `${TOOLS_SUITE}-backports`,
+  architecture: HERE.debian,
   packages: sortedSet([
     ...SHELL,
     ...[HERE.qemu.package, ...HERE.qemu.firmware],
@@ -49,6 +50,7 @@ export const LAB_PACKAGES: PackageRequest = {
 export const CHECK_PACKAGES: PackageRequest = {
   set: 'tools.check',
   suite: TOOLS_SUITE,
+  architecture: HERE.debian,
   packages: sortedSet([...SHELL, 'e2fsprogs', 'qemu-utils']),
 }
 
@@ -69,11 +71,13 @@ export function packageRequests(profile: Profile): PackageRequest[] {
   const guests = (profile.guests ?? []).flatMap((guest): PackageRequest[] => {
     if (!('debian' in guest.source)) return []
     const suite = guest.source.debian.suite ?? DEFAULTS.debianTree.suite
-    return [{ set: `guest.${guest.name}`, suite, packages: guestPackages(guest.source.debian, guest.usb) }]
+    const packages = guestPackages(guest.source.debian, guest.usb)
+    return [{ set: `guest.${guest.name}`, suite, architecture: HERE.debian, packages }]
   })
+  const tools = { suite: TOOLS_SUITE, architecture: HERE.debian }
   return [
-    { set: 'tools.pack', suite: TOOLS_SUITE, packages: sortedSet(PACK_TOOLS) },
-    { set: 'tools.publish', suite: TOOLS_SUITE, packages: sortedSet(PUBLISH_TOOLS) },
+    { set: 'tools.pack', ...tools, packages: sortedSet(PACK_TOOLS) },
+    { set: 'tools.publish', ...tools, packages: sortedSet(PUBLISH_TOOLS) },
     hostRequest(profile),
     ...guests,
   ]
@@ -81,7 +85,7 @@ export function packageRequests(profile: Profile): PackageRequest[] {
 
 function hostRequest(profile: Profile): PackageRequest {
   const { suite, firmware } = { ...DEFAULTS.host, ...profile.host }
-  const request = { set: 'host', suite, packages: hostPackages(profile) }
+  const request = { set: 'host', suite, architecture: HERE.debian, packages: hostPackages(profile) }
   return firmware.length === 0 ? request : { ...request, component: FIRMWARE_COMPONENT }
 }
 

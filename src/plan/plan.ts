@@ -8,14 +8,13 @@
 
 import { resolve } from 'node:path/posix'
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
-import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
-import { type Bytes, formatBytes, parseBytes, parsePercent } from '../base/units.js'
+import { type Bytes, parsePercent } from '../base/units.js'
 import type { PlannedFile } from '../debian/types.js'
 import type { GuestNic, Ready } from '../guest/definition.js'
-import { MOST_DISKS } from '../guest/domain-devices.js'
 import { startOrder } from '../guest/sizing.js'
 import type { Lock } from '../lock/types.js'
+import { type DriveFile, driveFiles } from '../profile/drive-files.js'
 import { isLatin } from '../profile/names.js'
 import {
   type Admin,
@@ -27,9 +26,12 @@ import {
 } from '../profile/profile.gen.js'
 import type { StickPlan } from '../stick/definition.js'
 import { ALIGNMENT, BIOS_BOOT, DATA_MINIMUM, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
+import { importStage } from './bases.js'
+import { planDrives } from './drives.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
 import { guestPackages, hostPackages } from './packages.js'
-import type { GuestPlan, GuestSource, HostPlan, Plan, Uplink } from './types.js'
+import { sizeBytes } from './sizes.js'
+import type { GuestPlan, GuestSource, HostPlan, ImageFile, Plan, Uplink } from './types.js'
 
 /** What the caller found out about the files that a profile names. */
 export interface ProfileFiles {
@@ -37,7 +39,7 @@ export interface ProfileFiles {
   folder: string
   /** Text of each of `host.admin.sshKeyFiles`, by its path as the profile has it. */
   sshKeyFiles: Readonly<Record<string, string>>
-  /** Virtual size of the base image of each guest that has an image as source, by guest. */
+  /** Virtual size of the disk in each disk image that guests have, by the name that a lock has for it. */
   virtualSizes: Readonly<Record<string, Bytes>>
 }
 
@@ -64,15 +66,15 @@ export function makePlan(profile: Profile, lock: Lock, files: ProfileFiles): Pla
 
 function planStick(profile: Profile): StickPlan {
   const stick = { ...DEFAULTS.stick, ...profile.stick }
-  const library = stick.library === undefined ? undefined : bytes(stick.library)
+  const library = stick.library === undefined ? undefined : sizeBytes(stick.library)
   return {
     architecture: USUAL_ARCHITECTURE,
     firmware: [...stick.firmware],
-    minimumSize: bytes(stick.minimumSize),
+    minimumSize: sizeBytes(stick.minimumSize),
     alignment: ALIGNMENT,
     biosBoot: BIOS_BOOT,
-    esp: bytes(stick.esp),
-    rootSlot: bytes(stick.rootSlot),
+    esp: sizeBytes(stick.esp),
+    rootSlot: sizeBytes(stick.rootSlot),
     library: library === undefined ? { headroomPercent: LIBRARY_HEADROOM_PERCENT } : { size: library },
     dataMinimum: DATA_MINIMUM,
   }
@@ -149,7 +151,7 @@ function planGuests(profile: Profile, lock: Lock, files: ProfileFiles): GuestPla
   const identities = identifyCards(profile.name, cards)
   return guests.map((guest, index) => {
     const own = identities.filter((_, place) => cards[place]?.guest === guest.name)
-    return planGuest(profile, guest, index, own, planSource(guest, lock, files), files)
+    return planGuest(profile, guest, index, own, lock, files)
   })
 }
 
@@ -166,21 +168,25 @@ function planGuest(
   given: Guest,
   index: number,
   cards: CardIdentity[],
-  source: GuestSource,
+  lock: Lock,
   files: ProfileFiles,
 ): GuestPlan {
   const guest = { ...DEFAULTS.guest, ...given }
-  const serial = (part: string) => guestSerial(profile.name, guest.name, part)
   return {
     name: guest.name,
     uuid: guest.uuid?.toLowerCase() ?? guestUuid(profile.name, guest.name),
-    serial: guest.serial ?? serial('machine'),
-    machine: guest.machine,
-    firmware: guest.firmware,
+    serial: guest.serial ?? guestSerial(profile.name, guest.name, 'machine'),
+    hardware: {
+      machine: guest.machine,
+      firmware: guest.firmware,
+      tpm: guest.firmware === 'uefi-secure',
+      hyperv: false,
+      clock: 'utc',
+      devices: 'virtio',
+    },
     cpus: typeof guest.cpus === 'number' ? { min: guest.cpus, max: guest.cpus } : { ...guest.cpus },
     memory: planMemory(guest.memory),
-    disk: { size: diskSize(guest, source, files), serial: serial('disk-0') },
-    disks: planDisks(guest, serial),
+    drives: planDrives(profile.name, given, files.virtualSizes),
     nics: cards.map((card, place) => planNic(card, guest.nics[place]?.network)),
     ports: guest.ports.map((port) => ({ ...port })),
     usb: guest.usb.map((device) => ({
@@ -191,21 +197,22 @@ function planGuest(
     autostart: startOrder(guest.autostart, index),
     changes: guest.changes,
     ready: planReady(guest.ready),
-    source,
+    source: planSource(given, lock, files),
+    images: planImages(given, lock, files),
   }
 }
 
 /** A share alone is a range, whose least is that of a guest whose profile says nothing. */
 function planMemory(memory: NonNullable<Guest['memory']>): GuestPlan['memory'] {
-  if (typeof memory === 'object') return { min: bytes(memory.min), max: bytesOrShare(memory.max) }
+  if (typeof memory === 'object') return { min: sizeBytes(memory.min), max: bytesOrShare(memory.max) }
   const most = bytesOrShare(memory)
   if (typeof most === 'number') return { min: most, max: most }
-  return { min: bytes((DEFAULTS.guest.memory as MemoryRange).min), max: most }
+  return { min: sizeBytes((DEFAULTS.guest.memory as MemoryRange).min), max: most }
 }
 
 function bytesOrShare(text: string): Bytes | { percent: number } {
   const percent = parsePercent(text)
-  return percent === undefined ? bytes(text) : { percent }
+  return percent === undefined ? sizeBytes(text) : { percent }
 }
 
 /** A card on the bridge has an address on the guests' network kept for it: it may be put there one day. */
@@ -225,56 +232,31 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
       packages: guestPackages(tree, guest.usb),
       files: tree.files.map((file) => planFile(file, files.folder)),
       units: [...tree.units],
-      size: bytes(tree.size),
+      size: sizeBytes(tree.size),
     }
   }
-  const pinned = lookUp(lock.images, guest.name)
-  if (!pinned) throw new Error(`BUG: the lock has no image for guest ${guest.name}`)
-  const { image, format } = guest.source
-  return {
-    kind: 'image',
-    path: resolve(files.folder, image),
-    format,
-    sha256: pinned.sha256,
-    size: pinned.size,
-  }
+  const [first] = driveFiles(guest)
+  return planImage(first as DriveFile, lock, files)
 }
 
-/** The size that the profile names, else the base image's. Smaller than the base would cut its file system off. */
-function diskSize(guest: Guest, source: GuestSource, files: ProfileFiles): Bytes {
-  const base = source.kind === 'debian' ? source.size : lookUp(files.virtualSizes, guest.name)
-  if (base === undefined) throw new Error(`BUG: the size of guest ${guest.name}'s image was not read`)
-  const size = guest.disk === undefined ? base : bytes(guest.disk)
-  if (size < base) {
-    const sizes = `${formatBytes(size)}, its base image has ${formatBytes(base)}`
-    throw new KeyvisorError('disk-smaller-than-base', `the disk of guest ${guest.name} has ${sizes}`, {
-      hint: `set its disk to at least ${formatBytes(base)}, or leave it out`,
-    })
-  }
-  return size
+/** Of the drives behind the first. */
+function planImages(guest: Guest, lock: Lock, files: ProfileFiles): GuestPlan['images'] {
+  const others = driveFiles(guest).slice('debian' in guest.source ? 0 : 1)
+  return Object.fromEntries(
+    others.map((file) => [importStage(guest.name, file.drive), planImage(file, lock, files)]),
+  )
 }
 
-function planDisks(guest: Guest, serial: (part: string) => string): GuestPlan['disks'] {
-  const disks = guest.disks ?? []
-  if (disks.length >= MOST_DISKS) {
-    throw new Error(`BUG: guest ${guest.name} has ${disks.length} disks beside its first`)
-  }
-  return disks.map((disk, index) => ({
-    size: bytes(disk.size),
-    serial: disk.serial ?? serial(`disk-${index + 1}`),
-  }))
+function planImage({ name, path, format }: DriveFile, lock: Lock, files: ProfileFiles): ImageFile {
+  const pinned = lookUp(lock.files, name)
+  if (!pinned) throw new Error(`BUG: the lock has no file ${name}`)
+  const { sha256, size } = pinned
+  return { kind: 'image', path: resolve(files.folder, path), format, sha256, size }
 }
 
 function planReady(ready: NonNullable<Guest['ready']>): Ready {
   if (typeof ready === 'string') return { kind: ready }
   return 'tcp' in ready ? { kind: 'tcp', port: ready.tcp } : { kind: 'log', pattern: ready.log }
-}
-
-/** A size that the schema has let through. */
-function bytes(text: string): Bytes {
-  const value = parseBytes(text)
-  if (value === undefined) throw new Error(`BUG: ${text} is not a size`)
-  return value
 }
 
 /** Freezes a value and all that is in it. */

@@ -5,7 +5,8 @@
  */
 import type { Bytes } from '../base/units.js'
 import type { PlannedFile } from '../debian/types.js'
-import type { GuestDefinition, GuestNetwork } from '../guest/definition.js'
+import type { Guest, GuestNetwork } from '../guest/definition.js'
+import type { ImageFormat } from '../profile/drive-files.js'
 import type { HardwareFirmware } from '../profile/profile.gen.js'
 import type { StickPlan } from '../stick/definition.js'
 
@@ -45,8 +46,15 @@ export interface HostPlan {
 
 export type Uplink = { kind: 'dhcp' } | { kind: 'static'; address: string; gateway: string; dns: string[] }
 
-export interface GuestPlan extends GuestDefinition {
+/** Name of a stage of the build, such as `disk.web`. */
+export type StageName = string
+
+/** A guest whose bases are made by stages. */
+export interface GuestPlan extends Guest<StageName> {
+  /** Of its first disk. */
   source: GuestSource
+  /** Of its other drives that have a base, by the stage that takes it. */
+  images: Record<StageName, ImageFile>
 }
 
 export type GuestSource =
@@ -60,4 +68,13 @@ export type GuestSource =
       units: string[]
       size: Bytes
     }
-  | { kind: 'image'; path: string; format: 'qcow2' | 'raw'; sha256: string; size: Bytes }
+  | ImageFile
+
+/** An image or an ISO of the user's. */
+export interface ImageFile {
+  kind: 'image'
+  path: string
+  format: ImageFormat
+  sha256: string
+  size: Bytes
+}

@@ -6,6 +6,7 @@ import type { Bytes } from '../base/units.js'
 import { lockProblems, makeLockFile } from '../lock/choose.js'
 import { type LockChanges, lockChanges } from '../lock/compare.js'
 import { lockedSet, readLock } from '../lock/lock.js'
+import { LOCK_VERSION } from '../lock/parse.js'
 import type { Lock } from '../lock/types.js'
 import type { Workplace } from '../store/workplace.js'
 import { lockQuestion, validProfile } from './prepare.js'
@@ -27,7 +28,7 @@ export interface LockReport {
   /** SOURCE_DATE_EPOCH, seconds: the date of the newest package index. */
   epoch: number
   sets: LockedSet[]
-  images: { guest: string; sha256: string; size: Bytes }[]
+  files: { name: string; sha256: string; size: Bytes }[]
   /** Against the lock that was there; null where there was none that could be read. */
   changes: LockChanges | null
   warnings: Problem[]
@@ -47,23 +48,23 @@ export async function lockProfile(request: LockProfileRequest, place: Workplace)
   const question = lockQuestion(request, profile)
   const before = await lockBefore(question.path, request.update === true)
   const fits = before !== undefined && (await lockProblems(before, question, place)).length === 0
-  const made = request.update === true || !fits
+  const made = request.update === true || !fits || before.version !== LOCK_VERSION
   const lock = made ? await makeLockFile(question, request.update ? undefined : before, place) : before
   return {
     profile: request.profile,
     lock: { path: question.path, made },
     epoch: lock.epoch,
     sets: Object.keys(lock.sets).map((set) => lockedSetOf(lock, set)),
-    images: Object.entries(lock.images).map(([guest, image]) => ({ guest, ...image })),
+    files: Object.entries(lock.files).map(([name, file]) => ({ name, ...file })),
     changes: before ? lockChanges(before, lock) : null,
     warnings,
   }
 }
 
-/** A damaged one counts as none where a new one is wanted anyway. */
+/** One that cannot be read counts as none where a new one is wanted anyway. */
 function lockBefore(path: string, update: boolean): Promise<Lock | undefined> {
   return readLock(path).catch((error: KeyvisorError) => {
-    if (update && error.code === 'lock-damaged') return undefined
+    if (update && ['lock-damaged', 'lock-newer'].includes(error.code)) return undefined
     throw error
   })
 }

@@ -17,11 +17,14 @@ import { packageRequests } from '../plan/packages.js'
 import { makePlan, type ProfileFiles } from '../plan/plan.js'
 import { hasSecrets, type Secrets, secretsDigest } from '../plan/secrets.js'
 import type { Plan } from '../plan/types.js'
+import { driveFiles } from '../profile/drive-files.js'
 import { imageSizes } from '../profile/images.js'
 import type { Profile } from '../profile/profile.gen.js'
 import { validateProfile } from '../profile/validate.js'
 import type { Workplace } from '../store/workplace.js'
 import { usesSystemTools } from '../tools/tools.js'
+
+export { type PlannedBase, plannedBases, sourceStage } from '../plan/bases.js'
 
 export interface PrepareRequest extends LockUse {
   /** Path of the profile. */
@@ -88,12 +91,12 @@ export async function validProfile(path: string): Promise<{ profile: Profile; wa
 /** What the lock of a valid profile has to answer. */
 export function lockQuestion(request: { profile: string; lock?: string }, profile: Profile): LockQuestion {
   const folder = dirname(resolve(request.profile))
-  const images = (profile.guests ?? []).flatMap(({ name, source }) =>
-    'image' in source ? [[name, resolve(folder, source.image)] as const] : [],
-  )
+  const files = (profile.guests ?? [])
+    .flatMap(driveFiles)
+    .map(({ name, path }) => [name, resolve(folder, path)])
   const path = request.lock ?? lockPath(request.profile)
   const packages = packageRequests(profile)
-  const asked = { packages, images: Object.fromEntries(images), mirror: profile.host?.mirror }
+  const asked = { packages, files: Object.fromEntries(files), mirror: profile.host?.mirror }
   return { profile: request.profile, path, request: asked }
 }
 

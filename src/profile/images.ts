@@ -10,53 +10,72 @@ import { CODES, type Code } from '../base/codes.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
 import { type Bytes, formatBytes } from '../base/units.js'
-import type { Image } from '../disk/image.js'
+import type { Image, ImageFormat } from '../disk/image.js'
 import { examineImageFile, imageVirtualSize } from '../disk/image-file.js'
 import { leastLibrary } from '../stick/limits.js'
 import type { Finding, ProfilePath } from '../yaml/problems.js'
+import { driveFiles } from './drive-files.js'
 import { type Found, regularFile } from './named-file.js'
-import type { Guest, ImageSource, Profile } from './profile.gen.js'
+import { DEFAULTS, type Guest, type Profile } from './profile.gen.js'
 import { stickBytes, stickFinding } from './rules/stick.js'
-import { bytesOf, guestsOf, type Placed, type Sound } from './rules/valid-parts.js'
+import { bytesOf, drivesOf, guestsOf, type Placed, type Sound } from './rules/valid-parts.js'
 
-type ImageGuest = Placed<Sound<Guest>> & { source: Sound<ImageSource> }
+/** An image or an ISO, where a profile names it. */
+interface NamedImage {
+  file: string | undefined
+  path: ProfilePath
+  /** Undefined where the schema refuses it. */
+  format: ImageFormat | undefined
+  /** The size that the profile has for its disk, and where. */
+  size?: Placed<string | undefined>
+}
 
 export async function checkImages(profile: Sound<Profile>, folder: string): Promise<Finding[]> {
   const room = stickBytes(profile.stick, 'minimumSize')
-  const examined = await Promise.all(imageGuests(profile).map((guest) => checkGuest(guest, folder, room)))
+  const named = guestsOf(profile).flatMap((guest) => [...sourceImage(guest), ...driveImages(guest)])
+  const examined = await Promise.all(named.map((image) => checkImage(image, folder, room)))
   const taken = examined.flatMap(({ image }) => (image ? [image] : []))
   return [...examined.flatMap(({ findings }) => findings), ...librarySize(profile, taken)]
 }
 
-function imageGuests(profile: Sound<Profile>): ImageGuest[] {
-  return guestsOf(profile).flatMap((guest) => {
-    const { source } = guest.value
-    return source && 'image' in source ? [{ ...guest, source }] : []
+function sourceImage({ value, path }: Placed<Sound<Guest>>): NamedImage[] {
+  const { source } = value
+  if (!source || !('image' in source)) return []
+  const { image: file, format } = source
+  const size = 'disk' in value ? { size: { value: value.disk, path: [...path, 'disk'] } } : {}
+  return [{ file, format, path: [...path, 'source', 'image'], ...size }]
+}
+
+function driveImages(guest: Placed<Sound<Guest>>): NamedImage[] {
+  return drivesOf(guest).flatMap(({ value, path }): NamedImage[] => {
+    if ('iso' in value) return [{ file: value.iso, format: 'iso', path: [...path, 'iso'] }]
+    if (!('image' in value)) return []
+    const format = 'format' in value ? value.format : DEFAULTS.imageDisk.format
+    const size = 'size' in value ? { size: { value: value.size, path: [...path, 'size'] } } : {}
+    return [{ file: value.image, format, path: [...path, 'image'], ...size }]
   })
 }
 
-/** What is wrong with a guest's image; the image, where a build takes it. */
-async function checkGuest(
-  guest: ImageGuest,
+/** What is wrong with an image; what it is, where a build takes it. */
+async function checkImage(
+  { file: name, path, format, size }: NamedImage,
   folder: string,
   room: Bytes | undefined,
 ): Promise<{ findings: Finding[]; image?: Image }> {
-  const { source, value, path } = guest
-  const place: ProfilePath = [...path, 'source', 'image']
-  if (source.image === undefined) return { findings: [] }
-  const file = resolve(folder, source.image)
+  if (name === undefined) return { findings: [] }
+  const file = resolve(folder, name)
   const unreadable = await regularFile(file)
-  if (unreadable) return { findings: [{ ...unreadable, path: place }] }
-  if (source.format === undefined) return { findings: [] }
-  const image = await examine(file, source.format)
-  if ('code' in image) return { findings: [{ ...image, path: place }] }
+  if (unreadable) return { findings: [{ ...unreadable, path }] }
+  if (format === undefined) return { findings: [] }
+  const image = await examine(file, format)
+  if ('code' in image) return { findings: [{ ...image, path }] }
+  if (format === 'iso') return { findings: [], image }
   const { virtualSize } = image
-  const own = 'disk' in value
-  const size = own ? belowBase(value.disk, virtualSize) : tooLarge(file, virtualSize, room)
-  return { findings: size ? [{ ...size, path: own ? [...path, 'disk'] : place }] : [], image }
+  const found = size ? belowBase(size.value, virtualSize) : tooLarge(file, virtualSize, room)
+  return { findings: found ? [{ ...found, path: size?.path ?? path }] : [], image }
 }
 
-async function examine(file: string, format: ImageSource['format']): Promise<Image | NonNullable<Found>> {
+async function examine(file: string, format: ImageFormat): Promise<Image | NonNullable<Found>> {
   try {
     return await examineImageFile(file, format, file)
   } catch (error) {
@@ -85,11 +104,11 @@ function tooLarge(file: string, size: Bytes, room: Bytes | undefined): Found {
 }
 
 /**
- * A qcow2 image goes into the library as it is, once for all guests that have it. What a raw or a dirty one comes to is
+ * A qcow2 image and an ISO go into the library as they are, once for all guests that have them. What a raw or a dirty one comes to is
  * known when it is packed. Of files of one size only one is counted: they may be the same.
  */
 function librarySize(profile: Sound<Profile>, images: Image[]): Finding[] {
-  const asTheyAre = images.filter(({ qcow2 }) => qcow2 && !qcow2.dirty)
+  const asTheyAre = images.filter(({ format, qcow2 }) => format === 'iso' || (qcow2 && !qcow2.dirty))
   const files = [...new Set(asTheyAre.map(({ fileSize }) => fileSize))]
   const content = files.reduce((sum, size) => sum + size, 0)
   const { stick } = profile
@@ -105,11 +124,11 @@ function librarySize(profile: Sound<Profile>, images: Image[]): Finding[] {
   return [{ code: 'library-too-large', path: ['stick', 'library'], message, hint }]
 }
 
-/** Virtual size of each guest's image, by guest. Throws as `imageVirtualSize` of disk/image-file.ts. */
+/** Virtual size of each disk image, by the name that a lock has for it. Throws as `imageVirtualSize` of disk/image-file.ts. */
 export async function imageSizes(profile: Profile, folder: string): Promise<Record<string, Bytes>> {
   const sizes: Record<string, Bytes> = Object.create(null)
-  for (const { name, source } of profile.guests ?? []) {
-    if ('image' in source) sizes[name] = await imageVirtualSize(resolve(folder, source.image), source.format)
+  for (const { name, path, format } of (profile.guests ?? []).flatMap(driveFiles)) {
+    if (format !== 'iso') sizes[name] = await imageVirtualSize(resolve(folder, path), format)
   }
   return sizes
 }

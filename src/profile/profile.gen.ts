@@ -312,11 +312,11 @@ export interface Guest {
    */
   disk?: Size
   /**
-   * Empty disks beside the first, as `vdb`, `vdc` and so on. The guest itself has to partition and mount them.
+   * Drives beside the first disk. Disks, which an image may fill, are `vdb`, `vdc` and so on, in their order: up to 12, of which the guest itself has to partition and mount the empty ones. ISOs are CDs: up to 4.
    *
-   * @maxItems 12
+   * @maxItems 16
    */
-  disks?: Disk[]
+  disks?: (EmptyDisk | ImageDisk | IsoDrive)[]
   /**
    * Number of virtual CPUs: fixed, or a range from which the PC of the day decides. On a PC with fewer than the least, the guest is not started.
    */
@@ -426,9 +426,9 @@ export interface ImageSource {
   format: 'qcow2' | 'raw'
 }
 /**
- * An empty disk.
+ * A disk with nothing on it.
  */
-export interface Disk {
+export interface EmptyDisk {
   /**
    * Size of the disk in whole sectors of 512 bytes, when the stick first makes it: a larger one in a later profile does not enlarge it. It takes room on the stick only as it fills.
    */
@@ -437,6 +437,36 @@ export interface Disk {
    * Serial number that the guest sees, such as in /dev/disk/by-id of Linux.
    */
   serial?: Serial
+}
+/**
+ * A disk that begins with what an image of yours holds.
+ */
+export interface ImageDisk {
+  /**
+   * The file, relative to the profile. It goes into the library and is never written to: what the guest changes is kept or discarded as on its first disk.
+   */
+  image: string
+  /**
+   * Format of the file. It is never guessed.
+   */
+  format?: 'qcow2' | 'raw'
+  /**
+   * Size of the disk in whole sectors of 512 bytes, where it is to be larger than the image. Once the stick has made it, it keeps its size.
+   */
+  size?: Size
+  /**
+   * Serial number that the guest sees, such as in /dev/disk/by-id of Linux.
+   */
+  serial?: Serial
+}
+/**
+ * A CD that stays in its drive, which is a SATA one on q35 and an IDE one on i440fx. The guest can read it, and nothing more.
+ */
+export interface IsoDrive {
+  /**
+   * The file, relative to the profile: an ISO 9660 or UDF file system. It goes into the library as it is.
+   */
+  iso: string
 }
 /**
  * The least and the most virtual CPUs.
@@ -596,4 +626,7 @@ export const DEFAULTS = {
     units: [],
     size: "2GiB",
   } as Required<Pick<DebianTree, 'suite' | 'packages' | 'files' | 'units' | 'size'>>,
+  imageDisk: {
+    format: "qcow2",
+  } as Required<Pick<ImageDisk, 'format'>>,
 }

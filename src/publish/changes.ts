@@ -9,15 +9,15 @@ import { errorWords } from '../base/file-errors.js'
 import { lookUp } from '../base/lookup.js'
 import { formatBytes } from '../base/units.js'
 import { readUserText } from '../base/user-file.js'
-import type { Manifest, ManifestPackage } from '../stick/manifest.js'
+import { guestBases, type Manifest, type ManifestPackage, otherVersion } from '../stick/manifest.js'
 import { epochTime } from './components.js'
 
-/** What is compared of a manifest. Earlier versions of Keyvisor have written as much. */
+/** What is compared of a manifest. */
 export type Compared = Pick<Manifest, 'name' | 'epoch' | 'packages'> & {
   image: Pick<Manifest['image'], 'size' | 'smallestStick'>
   root: Pick<Manifest['root'], 'size'>
   library: Pick<Manifest['library'], 'size'>
-  guests: Pick<Manifest['guests'][0], 'name' | 'base'>[]
+  guests: Pick<Manifest['guests'][0], 'name' | 'drives'>[]
 }
 
 /** Reads a manifest that an earlier build wrote. Throws `manifest-unusable`. */
@@ -30,13 +30,15 @@ export async function readEarlierManifest(path: string): Promise<Compared> {
   const text = await readUserText(path).catch((cause) => {
     throw unusable(`cannot be read: ${errorWords(cause)}`, cause)
   })
+  let other: string | undefined
   try {
     const manifest = JSON.parse(text) as Compared
-    if (isCompared(manifest)) return manifest
+    other = otherVersion(manifest)
+    if (!other && isCompared(manifest)) return manifest
   } catch {
     // Not JSON, or without a part that it must have.
   }
-  throw unusable('is not a manifest')
+  throw unusable(other ?? 'is not a manifest')
 }
 
 /** Names and versions go into Markdown as they are. */
@@ -47,7 +49,7 @@ function isCompared({ name, epoch, packages, image, root, library, guests }: Com
   const lists = [packages.host, ...Object.values(packages.guests)]
   const words = [
     ...[name, ...Object.keys(packages.guests)],
-    ...guests.flatMap((guest) => [guest.name, guest.base]),
+    ...guests.flatMap((guest) => [guest.name, ...guestBases(guest)]),
     ...lists.flat().flatMap((item) => [item.name, item.version, item.architecture]),
   ]
   return (
@@ -93,13 +95,14 @@ function sizesTable(before: Compared, now: Compared): string {
 }
 
 function guestsText(before: Compared, now: Compared, old: Set<string>, young: Set<string>): string {
-  const bases = new Map(before.guests.map(({ name, base }) => [name, base]))
+  const bases = (guest: Compared['guests'][0]) => guestBases(guest).join(' ')
+  const earlier = new Map(before.guests.map((guest) => [guest.name, bases(guest)]))
   const rows = [
-    ...now.guests.flatMap(({ name, base }) => {
-      if (!old.has(name)) return [[name, 'new']]
-      return bases.get(name) === base
+    ...now.guests.flatMap((guest) => {
+      if (!old.has(guest.name)) return [[guest.name, 'new']]
+      return earlier.get(guest.name) === bases(guest)
         ? []
-        : [[name, 'another base image: what a stick has kept of it belongs to the old one']]
+        : [[guest.name, 'another base image: what a stick has kept of it belongs to the old one']]
     }),
     ...before.guests.filter(({ name }) => !young.has(name)).map(({ name }) => [name, 'gone']),
   ]

@@ -36,7 +36,7 @@ export function provenance({ manifest, lock, profile, lockFile, subjects }: Prov
         buildType: BUILD_TYPE,
         externalParameters: { profile: described(profile), lock: described(lockFile) },
         internalParameters: { key: manifest.key, epoch: manifest.epoch },
-        resolvedDependencies: [...packages(lock), ...images(lock)],
+        resolvedDependencies: [...packages(lock), ...files(lock)],
       },
       runDetails: { builder: { id: BUILDER, version: { keyvisor: manifest.builder } } },
     },
@@ -60,7 +60,6 @@ function packages(lock: Lock): Json[] {
   return sorted.map(([uri, sha256]) => ({ uri, digest: { sha256 } }))
 }
 
-function images(lock: Lock): Json[] {
-  const named = Object.entries(lock.images)
-  return named.map(([guest, { sha256 }]) => ({ name: `image of guest ${guest}`, digest: { sha256 } }))
+function files(lock: Lock): Json[] {
+  return Object.entries(lock.files).map(([name, { sha256 }]) => ({ name, digest: { sha256 } }))
 }

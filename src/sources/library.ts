@@ -7,7 +7,17 @@ import { canonicalJson, derivedUuid, type Json, type Sha256, sha256 } from '../b
 import { alignUp, type Bytes, KiB, MiB } from '../base/units.js'
 import { writeExt4 } from '../disk/ext4.js'
 import { appendHashTree } from '../disk/hash-tree.js'
-import type { GuestDefinition, GuestNetwork, LibraryIndex } from '../guest/definition.js'
+import {
+  type Drive,
+  type Guest,
+  type GuestNetwork,
+  LIBRARY_VERSION,
+  type LibraryFile,
+  type LibraryGuest,
+  type LibraryIndex,
+} from '../guest/definition.js'
+import { basesOf, onBase } from '../guest/drives.js'
+import type { StageName } from '../plan/types.js'
 import {
   objectOf,
   readOf,
@@ -23,14 +33,15 @@ export interface LibraryInputs {
   /** Of the profile. */
   name: string
   network: GuestNetwork
-  guests: GuestDefinition[]
+  /** Their bases are known by the stages that make them. */
+  guests: Guest<StageName>[]
   epoch: number
 }
 
 /** A library is larger than its disks by its file system and hash tree: 7 % on the demo. */
 const SIZE_FACTOR = 1.07
 
-/** @param reads the base image of each guest, as `base.GUEST` */
+/** @param reads every base, by the name of its stage */
 export function libraryStage(
   inputs: LibraryInputs,
   reads: Record<string, Stage>,
@@ -62,53 +73,47 @@ async function makeLibrary(
 ): Promise<StageOutput> {
   const folder = join(scratch, 'library')
   const image = join(scratch, 'library.ext4')
-  const text = `${JSON.stringify(
-    libraryIndex(inputs, (guest) => baseOf(read, guest).sha256),
-    null,
-    1,
-  )}\n`
+  const index = libraryIndex(inputs, (stage) => objectOf(readOf(read, stage), 'disk'))
+  const text = `${JSON.stringify(index, null, 1)}\n`
   await mkdir(folder)
   await writeFile(join(folder, 'guests.json'), text)
   // Whatever the builder's umask: mke2fs takes modes as they are.
   await chmod(join(folder, 'guests.json'), 0o644)
-  const bases = inputs.guests.map(({ name }) => baseOf(read, name))
-  const unique = [...new Map(bases.map((base) => [base.sha256, base])).values()]
-  for (const { sha256 } of unique) await link(sha256, join(folder, baseFile(sha256)))
-  const content = unique.reduce((sum, base) => sum + alignUp(base.size, 4 * KiB), text.length)
+  const bases = [...new Map(basesOf(index.guests).map((base) => [base.file, base])).values()]
+  for (const { sha256, file } of bases) await link(sha256, join(folder, file))
+  const content = bases.reduce((sum, base) => sum + alignUp(base.size, 4 * KiB), text.length)
   const size = alignUp(Math.ceil((content * (100 + OVERHEAD.percent)) / 100) + OVERHEAD.least, MiB)
   const uuid = derivedUuid('library', sha256(text))
   await writeExt4({ label: 'library', uuid, size, epoch: inputs.epoch, readOnly: true }, folder, image, tools)
   return { files: { library: image }, facts: { ...(await appendHashTree(image, tools)) } }
 }
 
-function baseOf(read: Record<string, StageResult>, guest: string): { sha256: Sha256; size: Bytes } {
-  return objectOf(readOf(read, `base.${guest}`), 'disk')
-}
-
-function baseFile(digest: Sha256): string {
-  return `${digest}.qcow2`
-}
-
 /**
  * What the library carries for the stick to read.
  *
- * @param baseDigest digest of the finished base image of a guest
+ * @param made what a stage made that is a base
  */
 export function libraryIndex(
   { name, network, guests }: Omit<LibraryInputs, 'epoch'>,
-  baseDigest: (guest: string) => Sha256,
+  made: (stage: StageName) => { sha256: Sha256; size: Bytes },
 ): LibraryIndex {
+  const onLibrary = (drive: Drive<StageName>) =>
+    onBase(drive, (stage) => libraryFile(drive.kind, made(stage)))
   return {
-    version: 1,
+    version: LIBRARY_VERSION,
     name,
     network,
-    guests: guests.map((guest) => {
-      const digest = baseDigest(guest.name)
-      return {
-        ...guest,
-        base: { file: baseFile(digest), sha256: digest, size: guest.disk.size },
-        definition: sha256(canonicalJson([guest as unknown as Json, digest])),
-      }
+    guests: guests.map((guest): LibraryGuest => {
+      const definition = { ...guest, drives: guest.drives.map(onLibrary) }
+      return { ...definition, definition: sha256(canonicalJson(definition as unknown as Json)) }
     }),
   }
+}
+
+/** virt-aa-helper lets a QEMU read what ends as images do, and nothing else. */
+function libraryFile(
+  kind: Drive<unknown>['kind'],
+  { sha256, size }: { sha256: Sha256; size: Bytes },
+): LibraryFile {
+  return { file: `${sha256}.${kind === 'cdrom' ? 'iso' : 'qcow2'}`, sha256, size }
 }

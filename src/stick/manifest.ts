@@ -5,7 +5,8 @@
 import type { Firmware } from '../arch/architecture.js'
 import type { Sha256 } from '../base/digests.js'
 import type { Bytes } from '../base/units.js'
-import type { GuestDefinition } from '../guest/definition.js'
+import type { Guest } from '../guest/definition.js'
+import { basesOf, onBase } from '../guest/drives.js'
 import type { Layout } from './layout.js'
 
 export interface ManifestPayload {
@@ -20,9 +21,12 @@ export interface ManifestPackage {
   architecture: string
 }
 
+/** 2: a guest has drives and hardware; 1 named one base image a guest. */
+export const MANIFEST_VERSION = 2
+
 /** What the ESP carries at `/keyvisor/manifest.json`: all that is known before the ESP itself is packed. */
 export interface StickManifest {
-  version: 1
+  version: typeof MANIFEST_VERSION
   name: string
   /** Version of Keyvisor that built it. */
   builder: string
@@ -38,31 +42,40 @@ export interface StickManifest {
   library: ManifestPayload
 }
 
-export type ManifestGuest = Pick<
-  GuestDefinition,
-  'name' | 'uuid' | 'firmware' | 'changes' | 'autostart' | 'cpus' | 'memory' | 'ports' | 'ready'
-> & { base: Sha256 }
+/** Bases are known by their digests. */
+export type ManifestGuest<Base = Sha256> = Pick<
+  Guest<Base>,
+  'name' | 'uuid' | 'hardware' | 'changes' | 'autostart' | 'cpus' | 'memory' | 'drives' | 'ports' | 'ready'
+>
 
-/** The same before any bytes are made. */
+/** The same before any bytes are made: bases are known by the stages that make them. */
 export type StickFacts = Omit<StickManifest, 'root' | 'library' | 'guests'> & {
-  guests: Omit<ManifestGuest, 'base'>[]
+  guests: ManifestGuest<string>[]
 }
 
-/** @param bases digest of each guest's base image, by its name */
+/** @param digestOf digest of the base that a stage made */
 export function stickManifest(
   facts: StickFacts,
   { root, library }: Pick<StickManifest, 'root' | 'library'>,
-  bases: ReadonlyMap<string, Sha256>,
+  digestOf: (stage: string) => Sha256,
 ): StickManifest {
   const guests = facts.guests.map((guest) => ({
     ...guest,
-    base: bases.get(guest.name) ?? missing(guest.name),
+    drives: guest.drives.map((drive) => onBase(drive, digestOf)),
   }))
   return { ...facts, guests, root, library }
 }
 
-function missing(guest: string): never {
-  throw new Error(`BUG: guest ${guest} has no base image`)
+/** Digests of a guest's bases, that of its first disk before the others'. */
+export function guestBases(guest: Pick<ManifestGuest, 'drives'>): Sha256[] {
+  return basesOf([guest])
+}
+
+/** Why a manifest that came from outside cannot be read; undefined where it is of this version, or names none. */
+export function otherVersion(manifest: unknown): string | undefined {
+  const { version } = (manifest ?? {}) as { version?: unknown }
+  if (version === MANIFEST_VERSION || !Number.isSafeInteger(version)) return undefined
+  return `is of version ${version}, and this Keyvisor reads version ${MANIFEST_VERSION}`
 }
 
 /** `NAME.manifest.json`, beside the image. Its schema: `schemas/manifest.schema.json`. */

@@ -48,7 +48,7 @@ async function openTree(packages: PackageRequest, place: Workplace): Promise<Too
 }
 
 function requestOf(packages: PackageRequest) {
-  return { packages: [packages], images: {}, mirror: undefined }
+  return { packages: [packages], files: {}, mirror: undefined }
 }
 
 function lockFile({ set }: PackageRequest, place: Workplace): string {
@@ -58,7 +58,7 @@ function lockFile({ set }: PackageRequest, place: Workplace): string {
 /** Undefined also when the lock answers another Keyvisor's question, or is damaged: then a new one is made. */
 async function keptLock(packages: PackageRequest, place: Workplace): Promise<Lock | undefined> {
   const lock = await readLock(lockFile(packages, place)).catch((error: KeyvisorError) => {
-    if (error.code === 'lock-damaged') return undefined
+    if (['lock-damaged', 'lock-newer'].includes(error.code)) return undefined
     throw error
   })
   return lock && answers(lock, requestOf(packages)) ? lock : undefined

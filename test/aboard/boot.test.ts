@@ -1,12 +1,13 @@
 import t from 'tap'
 import { boot } from '../../src/aboard/boot.js'
 import type { Ran } from '../../src/aboard/machine.js'
-import type { LibraryGuest } from '../../src/guest/definition.js'
+import { LIBRARY_VERSION, type LibraryGuest } from '../../src/guest/definition.js'
 import { domainXml } from '../../src/guest/domain.js'
+import { basesOf } from '../../src/guest/drives.js'
 import { decodeEvent, type GuestEvent, type ReportEvent } from '../../src/guest/report.js'
 import { NETWORK } from '../../src/plan/identity.js'
 import { type Fake, fakeMachine } from '../support/fake.js'
-import { bench, counter, guest, old } from '../support/guests.js'
+import { BASE_FILE, bench, counter, DISK, guest, ISO_FILE, old } from '../support/guests.js'
 
 const NO_DOMAIN = { code: 1, stderr: "error: failed to get domain 'x'" }
 const PORT = '/dev/virtio-ports/org.keyvisor.report.0'
@@ -19,8 +20,8 @@ function stick(
   answer: Answer = () => undefined,
   files: Record<string, string> = {},
 ): Fake {
-  const index = { version: 1, name: 'demo', network: NETWORK, guests }
-  const bases = Object.fromEntries(guests.map((one) => [`/run/keyvisor/library/${one.base.file}`, '']))
+  const index = { version: LIBRARY_VERSION, name: 'demo', network: NETWORK, guests }
+  const bases = Object.fromEntries(basesOf(guests).map(({ file }) => [`/run/keyvisor/library/${file}`, '']))
   return fakeMachine(
     {
       '/proc/meminfo': 'MemTotal: 8388608 kB\n',
@@ -78,7 +79,7 @@ t.test('a first boot makes disks, defines and starts guests in order, and tells 
   t.match(events[1], { state: 'started', reason: 'started, not proven', accelerator: 'kvm', cpus: 2 })
   t.match(events[2], { state: 'ready', reason: '' })
   t.match(events[4], { guests: { ready: 1, started: 1, failed: 0, skipped: 0 } })
-  const create = `qemu-img create -q -f qcow2 -F qcow2 -b /run/keyvisor/library/${counter.base.file} -o cluster_size=128k,extended_l2=on /data/guests/counter/disk.qcow2.new 2147483648`
+  const create = `qemu-img create -q -f qcow2 -F qcow2 -b /run/keyvisor/library/${BASE_FILE.file} -o cluster_size=128k,extended_l2=on /data/guests/counter/disk.qcow2.new 2147483648`
   t.ok(machine.ran.includes(create))
   t.ok(at(machine, 'net-create') < at(machine, 'start first'))
   t.ok(at(machine, 'nft -f') < at(machine, 'net-create'))
@@ -156,7 +157,7 @@ t.test('an overlay of another base is never started', async (t) => {
   t.equal(event?.state, 'failed')
   t.equal(
     event?.reason,
-    `its overlay belongs to /run/keyvisor/library/other.qcow2, not to /run/keyvisor/library/${counter.base.file}`,
+    `its overlay /data/guests/counter/disk.qcow2 belongs to /run/keyvisor/library/other.qcow2, not to /run/keyvisor/library/${BASE_FILE.file}`,
   )
   t.notMatch(machine.ran.join('\n'), /virsh.*(start|define) .*counter|qemu-img create/)
 })
@@ -164,7 +165,7 @@ t.test('an overlay of another base is never started', async (t) => {
 t.test('an overlay of its own base is used as it is', async (t) => {
   const answer: Answer = (line) =>
     line.startsWith('qemu-img info')
-      ? `{"backing-filename": "/run/keyvisor/library/${counter.base.file}"}`
+      ? `{"backing-filename": "/run/keyvisor/library/${BASE_FILE.file}"}`
       : undefined
   const machine = stick([counter], answer, { '/data/guests/counter/disk.qcow2': '' })
   t.equal(guestsOf(told(machine))[0]?.state, 'ready')
@@ -172,13 +173,49 @@ t.test('an overlay of its own base is used as it is', async (t) => {
   t.match(machine.ran.join('\n'), /create .*disk-1\.qcow2\.new/, 'a disk that is missing is made')
 })
 
+const several = guest('counter', {
+  drives: [DISK, { kind: 'cdrom', base: ISO_FILE }, { ...DISK, serial: 'BOOKS' } as typeof DISK],
+})
+
+t.test('each disk with a base is an overlay of its own, and a CD is nothing on data', async (t) => {
+  const machine = stick([several])
+  t.equal(guestsOf(told(machine))[0]?.state, 'started')
+  const made = machine.ran.filter((line) => line.startsWith('qemu-img create'))
+  t.strictSame(
+    made.map((line) => /-b (\S+) .* (\S+) \d+$/.exec(line)?.slice(1)),
+    ['disk', 'disk-1'].map((name) => [
+      `/run/keyvisor/library/${BASE_FILE.file}`,
+      `/data/guests/counter/${name}.qcow2.new`,
+    ]),
+  )
+})
+
+t.test('a disk that should be empty, and has a base, is never started', async (t) => {
+  const answer: Answer = (line) => {
+    if (!line.startsWith('qemu-img info')) return undefined
+    return `{"backing-filename": "/run/keyvisor/library/${BASE_FILE.file}"}`
+  }
+  const disks = { '/data/guests/counter/disk.qcow2': '', '/data/guests/counter/disk-1.qcow2': '' }
+  const [event] = guestsOf(told(stick([counter], answer, disks)))
+  t.match(event, { state: 'failed', reason: /disk-1\.qcow2 belongs to .*, not to no base image$/ })
+})
+
+t.test('an ISO that the library does not hold', async (t) => {
+  const machine = stick([several])
+  machine.files.delete(`/run/keyvisor/library/${ISO_FILE.file}`)
+  t.match(guestsOf(told(machine))[0], {
+    state: 'failed',
+    reason: `the library does not hold its base image ${ISO_FILE.sha256}`,
+  })
+})
+
 t.test('a base that the library does not hold', async (t) => {
   const machine = stick([counter])
-  machine.files.delete(`/run/keyvisor/library/${counter.base.file}`)
+  machine.files.delete(`/run/keyvisor/library/${BASE_FILE.file}`)
   const [event] = guestsOf(told(machine))
   t.match(event, {
     state: 'failed',
-    reason: `the library does not hold its base image ${counter.base.sha256}`,
+    reason: `the library does not hold its base image ${BASE_FILE.sha256}`,
   })
 })
 
@@ -331,6 +368,14 @@ t.test('a library that cannot be read is a problem, and the boot is done', async
     )
     t.match(events[1], { code: 'library' })
   }
+})
+
+t.test('a library of another version', async (t) => {
+  const machine = stick([counter])
+  machine.files.set('/run/keyvisor/library/guests.json', '{"version": 1, "guests": [{"name": "web"}]}')
+  const events = told(machine)
+  t.match(events[1], { code: 'library', message: /it is of version 1, and this host reads version 2$/ })
+  t.match(events.at(-1), { event: 'done', guests: { failed: 0 } })
 })
 
 t.test('firewall and network that fail are problems, and guests start all the same', async (t) => {

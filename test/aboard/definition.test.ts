@@ -7,13 +7,16 @@ import { defineDomain } from '../../src/aboard/definition.js'
 import type { Sized } from '../../src/guest/sizing.js'
 import { type Fake, fakeMachine } from '../support/fake.js'
 import { fixture } from '../support/golden.js'
-import { guest } from '../support/guests.js'
+import { DISK, guest } from '../support/guests.js'
 
 const FOLDER = '/data/guests/b/definition'
 const kvm: Sized = { name: 'b', start: true, reason: '', memory: 2 ** 30, cpus: 2, accelerator: 'kvm' }
 const tcg: Sized = { ...kvm, memory: 2 ** 29, cpus: 1, accelerator: 'tcg' }
 const first = guest('b')
-const second = guest('b', { definition: 'ef'.repeat(32), disks: [{ size: 2 ** 30, serial: 'NEW' }] })
+const second = guest('b', {
+  definition: 'ef'.repeat(32),
+  drives: [DISK, { kind: 'empty', size: 2 ** 30, serial: 'NEW' }],
+})
 
 /** A stick whose libvirt takes what it is given, and prints it with something of its own. */
 function stick(): Fake & { domain: string | undefined } {

@@ -35,8 +35,10 @@ t.test('the stick imports nothing of Node', async (t) => {
   t.strictSame(rooms, [
     'base/units.ts',
     'base/xml.ts',
+    'guest/definition.ts',
     'guest/domain-devices.ts',
     'guest/domain.ts',
+    'guest/drives.ts',
     'guest/firewall.ts',
     'guest/network.ts',
     'guest/report.ts',

@@ -12,24 +12,24 @@ const REPORT: LockReport = {
     { set: 'host', packages: 272, size: 217 * MiB },
     { set: 'guest.web', packages: 9, size: MiB },
   ],
-  images: [{ guest: 'box', sha256: 'ab', size: 3 * MiB }],
+  files: [{ name: 'guest.box/disk0', sha256: 'ab', size: 3 * MiB }],
   changes: null,
   warnings: [],
 }
 
 const SUMMARY = `
-  tools      112 packages, 45MiB
-  host       272 packages, 217MiB
-  guest web  9 packages, 1MiB
-  guest box  image, 3MiB, SHA-256 ab
-  date       2026-01-01, of the newest package index`
+  tools            112 packages, 45MiB
+  host             272 packages, 217MiB
+  guest web        9 packages, 1MiB
+  guest box disk0  3MiB, SHA-256 ab
+  date             2026-01-01, of the newest package index`
 
 t.test('a first lock', async (t) => {
   t.equal(lockText(REPORT), `wrote a.lock.json: keep it, and each build has the same packages${SUMMARY}`)
 })
 
 t.test('a lock that is as it was', async (t) => {
-  const report = { ...REPORT, lock: { ...REPORT.lock, made: false }, changes: { packages: [], images: [] } }
+  const report = { ...REPORT, lock: { ...REPORT.lock, made: false }, changes: { packages: [], files: [] } }
   t.equal(lockText(report), `a.lock.json is as it was: it answers the profile${SUMMARY}`)
 })
 
@@ -47,7 +47,7 @@ t.test('a new lock and what it changes', async (t) => {
       { name: 'vim', change: 'new', from: null, to: '2:9.1', sets: ['host'] },
       { name: 'zstd', change: 'down', from: '1.6', to: '1.5', sets: ['host'] },
     ],
-    images: [{ guest: 'box', change: 'bytes' }],
+    files: [{ name: 'guest.box/disk0', change: 'bytes' }],
   }
   t.equal(
     lockText({ ...REPORT, changes }),
@@ -58,7 +58,7 @@ changed: 1 up, 1 down, 1 new, 1 gone, 1 other bytes
   gone         nano 8.4  (host)
   new          vim 2:9.1  (host)
   down         zstd 1.6 to 1.5  (host)
-  other bytes  image of guest box`,
+  other bytes  guest box disk0`,
   )
-  t.match(lockText({ ...REPORT, changes: { packages: [], images: [] } }), /\n\nnothing in it changed$/)
+  t.match(lockText({ ...REPORT, changes: { packages: [], files: [] } }), /\n\nnothing in it changed$/)
 })

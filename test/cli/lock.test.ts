@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { canonicalJson, sha256 } from '../../src/base/digests.js'
 import { loadProfile, Store } from '../../src/index.js'
 import { writeLock } from '../../src/lock/lock.js'
 import { lockQuestion } from '../../src/prepare/prepare.js'
@@ -35,9 +36,9 @@ t.test('a lock that answers its profile stays as it is', async (t) => {
   t.equal(stderr, '')
   t.match(
     stdout,
-    /^a\.lock\.json is as it was: it answers the profile\n {2}tools {6}\d+ packages, .*\n {2}artifacts {2}\d+ packages, /,
+    /^a\.lock\.json is as it was: it answers the profile\n {2}tools {12}\d+ packages, .*\n {2}artifacts {8}\d+ packages, /,
   )
-  t.match(stdout, /^ {2}guest box {2}image, 512B, SHA-256 [0-9a-f]{64}$/m)
+  t.match(stdout, /^ {2}guest box disk0 {2}512B, SHA-256 [0-9a-f]{64}$/m)
   t.equal(readFileSync(path, 'utf8'), before)
 })
 
@@ -47,14 +48,14 @@ t.test('an image that changed is locked anew by lock, and refused by build', asy
   writeFileSync(join(cwd, 'box.raw'), Buffer.alloc(512, 'b'))
   const refused = await run('build', 'a.yaml')
   t.equal(refused.code, 1)
-  t.match(refused.stderr, /^a\.lock\.json: error image-changed: guest\.box: .*box\.raw has SHA-256 /)
+  t.match(refused.stderr, /^a\.lock\.json: error image-changed: guest\.box\/disk0: .*box\.raw has SHA-256 /)
   t.match(refused.stderr, /hint: take the change: keyvisor lock a\.yaml\n$/)
   const { code, stdout, stderr } = await run('lock', 'a.yaml')
   t.equal(code, 0, stderr)
   t.match(stdout, /^wrote a\.lock\.json anew\n/)
-  t.match(stdout, /\n\nchanged: 1 other bytes\n {2}other bytes {2}image of guest box\n$/)
+  t.match(stdout, /\n\nchanged: 1 other bytes\n {2}other bytes {2}guest box disk0\n$/)
   const after = JSON.parse(readFileSync(path, 'utf8'))
-  t.strictSame({ ...after, images: before.images }, before, 'nothing else changed')
+  t.strictSame({ ...after, files: before.files }, before, 'nothing else changed')
 })
 
 t.test('lock --json', async (t) => {
@@ -66,8 +67,8 @@ t.test('lock --json', async (t) => {
     lock: { path: 'a.lock.json', made: false },
     epoch: 1,
     sets: [{ set: 'tools.pack' }, { set: 'tools.publish' }, { set: 'host', packages: Number, size: Number }],
-    images: [{ guest: 'box', size: 512 }],
-    changes: { packages: [], images: [] },
+    files: [{ name: 'guest.box/disk0', size: 512 }],
+    changes: { packages: [], files: [] },
     warnings: [],
   })
 })
@@ -91,6 +92,34 @@ t.test('build --locked and --offline say what they lack', async (t) => {
     problems: [{ file: 'a.lock.json', path: 'host', message: 'asked for, and not locked: htop, vim' }],
   })
   t.ok(existsSync(path))
+})
+
+t.test('a lock of version 1 keeps its packages, and is written as version 2', async (t) => {
+  const { path, run } = await bench(t)
+  const current = readFileSync(path, 'utf8')
+  const { files, asked, requests: _, ...rest } = JSON.parse(current)
+  const packages = asked.map(({ architecture: _, ...set }: Record<string, unknown>) => set)
+  const requests = sha256(canonicalJson({ packages, images: ['box'] }))
+  const images = { box: files['guest.box/disk0'] }
+  const old = JSON.stringify({ ...rest, version: 1, requests, asked: packages, images })
+  writeFileSync(path, old)
+  if (needTools(t, 'mmdebstrap', 'unshare')) {
+    const locked = await run('build', 'a.yaml', '--locked', '--offline')
+    t.match(locked.stderr, /^keyvisor: the store lacks these locked packages/, 'the lock itself is taken')
+    t.equal(readFileSync(path, 'utf8'), old)
+  }
+  const taken = await run('lock', 'a.yaml', '--offline')
+  t.equal(taken.code, 0, taken.stderr)
+  t.match(taken.stderr, /write a\.lock\.json as version 2, with the same packages/)
+  t.match(taken.stdout, /^wrote a\.lock\.json anew\n[\s\S]*\n\nnothing in it changed\n$/)
+  t.strictSame(JSON.parse(readFileSync(path, 'utf8')), JSON.parse(current))
+  writeFileSync(path, '{"version": 3}')
+  const newer = await run('lock', 'a.yaml')
+  t.equal(newer.code, 1)
+  t.match(
+    newer.stderr,
+    /^keyvisor: the lock a\.lock\.json is of version 3, and this Keyvisor reads up to version 2\n/,
+  )
 })
 
 t.test('lock --offline takes images anew, and chooses no versions', async (t) => {

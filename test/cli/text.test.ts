@@ -172,7 +172,7 @@ function inspection(manifest: Inspection['manifest'], notes: string[] = []): Ins
 }
 
 t.test('what is on an image', async (t) => {
-  const guest = { name: 'web', firmware: 'uefi', autostart: 10, changes: 'discard' }
+  const guest = { name: 'web', hardware: { firmware: 'uefi' }, autostart: 10, changes: 'discard' }
   const manifest = {
     ...{ name: 'x', builder: '0.1.0', epoch: 86_400 },
     ...{

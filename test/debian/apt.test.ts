@@ -147,7 +147,7 @@ t.test('a package that nobody knows is told from an apt that cannot work', async
   const place = join(folder, ODD_NAME)
   await t.rejects(openApt(['deb file:/nonexistent trixie main'], place), { code: 'mirror-unreachable' })
   const apt = { folder: place, epoch: 0 }
-  const request = { set: 'host', suite: 'trixie', packages: ['no-such-package'] }
+  const request = { set: 'host', suite: 'trixie', architecture: 'amd64', packages: ['no-such-package'] }
   rmSync(join(place, 'status'))
   mkdirSync(join(place, 'status'))
   await t.rejects(resolvePackages(apt, request, false), {

@@ -143,6 +143,45 @@ t.test("an installer's disc, and a disk that once had one on it", async (t) => {
   t.equal(await nameOf(disc(40 * KiB, 0)), undefined)
 })
 
+t.test('an ISO is one by its own sector 16, whatever stands before it', async (t) => {
+  if (!needTools(t, 'xorriso', 'mkudffs')) return
+  const folder = t.testdir({ tools: { readme: 'hello' }, 'udf.iso': '', 'empty.iso': '' })
+  const run = (tool: string, ...args: string[]) => systemTools.run({ tool, args, cwd: folder })
+  await run('xorriso', '-as', 'mkisofs', '-quiet', '-o', 'tools.iso', 'tools')
+  truncateSync(join(folder, 'udf.iso'), 2 * MiB)
+  await run('mkudffs', '--media-type=dvd', '--blocksize=2048', 'udf.iso')
+  const hybrid = readFileSync(join(folder, 'tools.iso'))
+  hybrid.writeUInt16LE(0xaa55, 510)
+  // As on discs for Windows, whose ISO 9660 has a text for those who cannot read UDF.
+  const bridge = Buffer.concat([hybrid, Buffer.alloc(4 * MiB)])
+  const others = { 'hybrid.iso': hybrid, 'bridge.iso': bridge, 'cut.iso': hybrid.subarray(0, 40 * KiB) }
+  for (const [name, bytes] of Object.entries(others)) writeFileSync(join(folder, name), bytes)
+  const examine = (name: string, format: 'iso' | 'raw') => examineImageFile(join(folder, name), format, name)
+  for (const name of ['tools.iso', 'udf.iso', 'hybrid.iso', 'bridge.iso']) {
+    const { size } = statSync(join(folder, name))
+    t.strictSame(await examine(name, 'iso'), { format: 'iso', virtualSize: size, fileSize: size }, name)
+  }
+  for (const name of ['tools.iso', 'udf.iso', 'hybrid.iso'])
+    await t.rejects(examine(name, 'raw'), {
+      code: 'wrong-format',
+      message: /a disc/,
+      hint: /name it as iso:/,
+    })
+  await t.rejects(examine('cut.iso', 'iso'), {
+    code: 'wrong-format',
+    message: /^cut.iso is cut off: its volume/,
+  })
+  await t.rejects(examine('empty.iso', 'iso'), { code: 'wrong-format', message: /is empty/ })
+  // Both a disk for QEMU and a disc for a guest: it must not be up to who looks.
+  const both = Buffer.from(hybrid)
+  both.write('QFI\xfb', 0, 'latin1')
+  writeFileSync(join(folder, 'both.iso'), both)
+  await t.rejects(examine('both.iso', 'iso'), {
+    message: /it is a qcow2 image/,
+    hint: /image: in place of iso:/,
+  })
+})
+
 t.test('raw disks, and files that only look like something in the wrong place', async (t) => {
   t.equal(await nameOf(Buffer.alloc(0)), undefined)
   t.equal(await nameOf(Buffer.alloc(512)), undefined)

@@ -105,6 +105,9 @@ const memory: Row[] = [
   },
 ]
 
+const READ_CD = 'mount -o ro /dev/sr0 /media 2>/dev/null; cat /media/one.txt 2>/dev/null'
+const startsOn = (disk: string) => `od -An -tu4 -j512 -N4 ${disk} 2>/dev/null | tr -d ' '`
+
 const disks: Row[] = [
   {
     ...{ field: 'guests[].disk', value: '5GiB' },
@@ -117,6 +120,24 @@ const disks: Row[] = [
   {
     ...{ field: 'guests[].disks[].serial', value: 'BOOKS-1' },
     ...{ where: 'guest', ask: 'cat /sys/block/vdb/serial 2>/dev/null', expected: 'BOOKS-1', other: '' },
+  },
+  {
+    // Both were started 41 times as another machine's first disk.
+    ...{ field: 'guests[].disks[].image', at: 'guests.0.disks.1.image', value: 'counter-41.qcow2' },
+    ...{ where: 'guest', ask: startsOn('/dev/vdc'), expected: '41', other: '' },
+  },
+  {
+    ...{ field: 'guests[].disks[].format', at: 'guests.0.disks.2.format', value: 'raw' },
+    ...{ where: 'guest', ask: startsOn('/dev/vdd'), expected: '41', other: '' },
+  },
+  {
+    ...{ field: 'guests[].disks[].iso', at: 'guests.0.disks.3.iso', value: 'tools.iso' },
+    ...{ where: 'guest', ask: READ_CD, expected: 'one', other: '' },
+  },
+  {
+    // On a machine whose CDs are on another bus.
+    ...{ field: 'guests[].disks[].iso', value: 'tools.iso', on: 'fixed' },
+    ...{ where: 'guest', ask: READ_CD, expected: 'one', other: '' },
   },
 ]
 

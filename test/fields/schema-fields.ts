@@ -42,7 +42,7 @@ function fieldsBelow(given: Node, path: string): Field[] {
       fieldsBelow(inner, path === '' ? key : `${path}.${key}`),
     )
   if (node.anyOf) return alternatives(node, path)
-  if (node.type === 'array' && isObject(node.items)) {
+  if (node.type === 'array' && hasObjects(node.items)) {
     const entries = fieldsBelow(node.items as Node, `${path}[]`)
     // An empty list says something only where the default is another.
     return hasEntries(node.default) ? [leaf({ default: node.default as Json }, path), ...entries] : entries
@@ -53,7 +53,9 @@ function fieldsBelow(given: Node, path: string): Field[] {
 /** What is no object is one field; none where it is the default and nothing else. */
 function alternatives({ anyOf = [], default: usual }: Node, path: string): Field[] {
   const branches = anyOf.map(resolved)
-  const objects = branches.filter(isObject).flatMap((branch) => fieldsBelow(branch, path))
+  const fields = branches.filter(isObject).flatMap((branch) => fieldsBelow(branch, path))
+  // What two alternatives have in common is one field.
+  const objects = [...new Map(fields.map((field) => [field.path, field])).values()]
   const plain = branches.filter((branch) => !isObject(branch))
   const withDefault = usual === undefined ? {} : { default: usual }
   const listed = plain.flatMap((branch) => branch.enum ?? [])
@@ -68,6 +70,11 @@ function leaf({ default: usual, enum: listed, const: only, items }: Node, path: 
 
 function isObject(node: Node | undefined): boolean {
   return node !== undefined && resolved(node).properties !== undefined
+}
+
+/** Also a choice of objects. */
+function hasObjects(node: Node | undefined): boolean {
+  return isObject(node) || (node?.anyOf ?? []).some(isObject)
 }
 
 function hasEntries(value: Json | undefined): boolean {

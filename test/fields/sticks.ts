@@ -49,6 +49,7 @@ const BASES: Record<StickName, Members> = {
       {
         ...SYSTEM,
         ...{ cpus: { min: 1 }, memory: { min: '300MiB' }, autostart: { order: 20 } },
+        disks: [{}, {}, { image: 'counter-41.raw' }],
         nics: [{ network: 'nat' }, {}],
       },
       COUNTER,
@@ -146,4 +147,11 @@ export async function layFiles(folder: string): Promise<void> {
   await makeStarter(folder)
   const args = ['convert', '-f', 'raw', '-O', 'qcow2', started, join(folder, 'counter-41.qcow2')]
   await systemTools.run({ tool: 'qemu-img', args })
+  const [iso, words] = ['tools.iso', 'one.txt'].map((name) => join(folder, name)) as [string, string]
+  // The same bytes in each run: a lock pins them.
+  await systemTools.run({
+    tool: 'xorriso',
+    args: ['-as', 'mkisofs', '-quiet', '-o', iso, words],
+    env: { SOURCE_DATE_EPOCH: '1' },
+  })
 }

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { GiB } from '../../src/base/units.js'
-import type { LibraryGuest } from '../../src/guest/definition.js'
+import type { Drive, LibraryFile, LibraryGuest } from '../../src/guest/definition.js'
 import { domainPaths, domainXml } from '../../src/guest/domain.js'
-import { devices, MOST_DISKS, MOST_NICS, MOST_SHARES } from '../../src/guest/domain-devices.js'
+import { devices, MOST_CDROMS, MOST_DISKS, MOST_NICS, MOST_SHARES } from '../../src/guest/domain-devices.js'
 import type { Sized } from '../../src/guest/sizing.js'
 import { SCHEMA_FILE } from '../../src/yaml/schema.js'
-import { bench, counter, guest } from '../support/guests.js'
+import { bench, counter, DISK, guest, HARDWARE, ISO_FILE } from '../support/guests.js'
 
 const kvm: Sized = { name: 'x', start: true, reason: '', memory: GiB, cpus: 2, accelerator: 'kvm' }
 const devicesOf = (one: LibraryGuest) => devices(one, domainPaths(one)).join('\n')
@@ -24,20 +24,60 @@ t.test('no two devices share a PCI address, in the fullest machine of each type'
 })
 
 function fullest(machine: string): LibraryGuest {
-  const disks = Array.from({ length: MOST_DISKS - 1 }, (_, index) => ({ size: GiB, serial: `D${index}` }))
+  const disks = Array.from(
+    { length: MOST_DISKS },
+    (_, index): Drive<LibraryFile> => ({ kind: 'empty', size: GiB, serial: `D${index}` }),
+  )
+  const discs = Array.from(
+    { length: MOST_CDROMS },
+    (): Drive<LibraryFile> => ({ kind: 'cdrom', base: ISO_FILE }),
+  )
   const nics = Array.from({ length: MOST_NICS }, (_, index) => ({
     network: 'keyvisor',
     mac: `52:54:00:00:00:0${index}`,
     address: `172.29.86.${index + 10}`,
   }))
   const shares = Array.from({ length: MOST_SHARES }, (_, index) => ({ name: `folder-${index}` }))
-  return guest('full', { machine, disks, nics, shares })
+  return guest('full', { hardware: { ...HARDWARE, machine }, drives: [...disks, ...discs], nics, shares })
 }
+
+t.test("CDs are read-only, in drives of the machine's own controller, and move no disk", async (t) => {
+  const cdrom: Drive<LibraryFile> = { kind: 'cdrom', base: ISO_FILE }
+  const places = (machine: string) => {
+    const one = guest('full', { hardware: { ...HARDWARE, machine }, drives: [DISK, cdrom, cdrom, cdrom] })
+    const found = devicesOf(one).match(/<disk type='file' device='cdrom'>[\s\S]*?<\/disk>/g) ?? []
+    for (const disc of found) {
+      t.match(
+        disc,
+        /<driver name='qemu' type='raw'\/>\s+<source file='\/run\/keyvisor\/library\/(12){32}\.iso'\/>/,
+      )
+      t.match(disc, '<readonly/>')
+    }
+    return found.map((disc) => [
+      /<target dev='(\w+)' bus='(\w+)'/.exec(disc)?.slice(1).join(),
+      /<address type='drive' (.*)\/>/.exec(disc)?.[1],
+    ])
+  }
+  t.strictSame(places('pc-q35-10.0'), [
+    ['sda,sata', `controller='0' bus='0' target='0' unit='0'`],
+    ['sdb,sata', `controller='0' bus='0' target='0' unit='1'`],
+    ['sdc,sata', `controller='0' bus='0' target='0' unit='2'`],
+  ])
+  t.strictSame(places('pc-i440fx-10.0'), [
+    ['hda,ide', `controller='0' bus='0' target='0' unit='0'`],
+    ['hdb,ide', `controller='0' bus='0' target='0' unit='1'`],
+    ['hdc,ide', `controller='0' bus='1' target='0' unit='0'`],
+  ])
+  const second: Drive<LibraryFile> = { ...DISK, serial: 'BOOKS' } as Drive<LibraryFile>
+  const disksOf = (drives: Drive<LibraryFile>[]) =>
+    devicesOf(guest('full', { drives })).match(/<disk type='file' device='disk'>[\s\S]*?<\/disk>/g)
+  t.strictSame(disksOf([DISK, cdrom, second]), disksOf([DISK, second]))
+})
 
 t.test('the schema lets no more cards and folders through than there are places', async (t) => {
   const { guest } = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')).$defs
   t.equal(guest.properties.nics.maxItems, MOST_NICS)
-  t.equal(guest.properties.disks.maxItems, MOST_DISKS - 1)
+  t.equal(guest.properties.disks.maxItems, MOST_DISKS - 1 + MOST_CDROMS)
   t.equal(guest.properties.shares.maxItems, MOST_SHARES)
   // An xHCI controller of libvirt's has at most 15 ports (formatdomain, "Controllers").
   t.ok(guest.properties.usb.maxItems <= 15)

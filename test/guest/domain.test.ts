@@ -56,8 +56,7 @@ t.test('text is escaped', async (t) => {
 
 t.test('files of a guest have their own names', async (t) => {
   const paths = domainPaths(counter)
-  t.equal(paths.disk, '/data/guests/counter/disk.qcow2')
-  t.strictSame(paths.disks, ['/data/guests/counter/disk-1.qcow2'])
+  t.strictSame(paths.drives, ['/data/guests/counter/disk.qcow2', '/data/guests/counter/disk-1.qcow2'])
   t.strictSame(domainPaths(bench).shares, ['/data/shares/exchange', '/data/shares/bench-only'])
 })
 

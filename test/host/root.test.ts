@@ -17,7 +17,7 @@ function planned(host: Profile['host'] = {}): HostPlan {
     sources: {},
     packages: {},
     sets: {},
-    images: {},
+    files: {},
   }
   const files = { folder: '/', sshKeyFiles: {}, virtualSizes: {} }
   return makePlan({ version: 1, name: 'demo', host }, lock, files).host

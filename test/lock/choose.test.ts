@@ -26,12 +26,12 @@ async function bench(t: Pick<Test, 'testdir'>): Promise<Bench> {
   const titles: string[] = []
   const progress = (event: ProgressEvent) => event.kind === 'start' && titles.push(event.title)
   const run = { store: await Store.open(join(folder, 'store')), progress }
-  const request = { packages: [], images: { box: join(folder, 'box.raw') }, mirror: undefined }
+  const request = { packages: [], files: { 'guest.box/disk0': join(folder, 'box.raw') }, mirror: undefined }
   const profile = join(folder, 'demo.yaml')
   return { folder, place: run, titles, question: { profile, path: join(folder, 'demo.lock.json'), request } }
 }
 
-const HOST = { set: 'host', suite: 'trixie', packages: ['vim'] }
+const HOST = { set: 'host', suite: 'trixie', architecture: 'amd64', packages: ['vim'] }
 
 function withHost({ question }: Bench): LockQuestion {
   return { ...question, request: { ...question.request, packages: [HOST] } }
@@ -42,7 +42,7 @@ t.test('a lock is made once, and then taken as it is', async (t) => {
   const { place: run, question, titles } = await bench(t)
   const first = await takeLock(question, {}, run)
   t.equal(first.made, true)
-  t.strictSame(first.lock.images, { box: { sha256: sha256('bytes'), size: 5 } })
+  t.strictSame(first.lock.files, { 'guest.box/disk0': { sha256: sha256('bytes'), size: 5 } })
   t.strictSame(await takeLock(question, {}, run), { lock: first.lock, made: false })
   t.strictSame(await takeLock(question, { locked: true }, { ...run, offline: true }), {
     lock: first.lock,
@@ -60,25 +60,28 @@ t.test('an image that changed does not slip through', async (t) => {
   for (const offline of [false, true]) {
     await t.rejects(takeLock(question, {}, { ...run, offline }), {
       code: 'image-changed',
-      message: /guest\.box$/,
+      message: /guest\.box\/disk0$/,
       hint: `take the change: keyvisor lock ${join(folder, 'demo.yaml')}`,
       problems: [{ code: 'image-changed', message: sha256('BYTES') }],
     })
   }
   await t.rejects(takeLock(question, { locked: true }, run), { code: 'lock-unfit' })
   t.strictSame(await readLock(question.path), lock, 'nothing was written')
-  t.equal((await takeLock(question, { update: true }, run)).lock.images['box']?.sha256, sha256('BYTES'))
+  t.equal(
+    (await takeLock(question, { update: true }, run)).lock.files['guest.box/disk0']?.sha256,
+    sha256('BYTES'),
+  )
 })
 
 t.test('new images leave package versions as they are, and need no network', async (t) => {
   const all = await bench(t)
   const question = withHost(all)
-  const lock = await answeringLock({ ...question.request, images: {} }, all.place.store)
+  const lock = await answeringLock({ ...question.request, files: {} }, all.place.store)
   await writeLock(question.path, lock)
   const taken = await takeLock(question, {}, { ...all.place, offline: true })
   t.equal(taken.made, true)
   t.strictSame(taken.lock.sets, lock.sets)
-  t.strictSame(Object.keys(taken.lock.images), ['box'])
+  t.strictSame(Object.keys(taken.lock.files), ['guest.box/disk0'])
   t.strictSame(await readLock(question.path), taken.lock)
   t.match(all.titles, [/images of guests/])
 })
@@ -96,7 +99,7 @@ t.test('locked, a lock that is missing or does not fit is refused, and left alon
     hint: `${command} --lock '${elsewhere.path}'`,
   })
 
-  const other = { ...question.request, packages: [{ ...HOST, packages: ['nano'] }], images: {} }
+  const other = { ...question.request, packages: [{ ...HOST, packages: ['nano'] }], files: {} }
   await writeLock(question.path, await answeringLock(other, run.store))
   const before = readFileSync(question.path, 'utf8')
   const error = (await takeLock(question, { locked: true, update: true }, run).catch(
@@ -108,7 +111,7 @@ t.test('locked, a lock that is missing or does not fit is refused, and left alon
     [
       'host: asked for, and not locked: vim',
       'host: locked, and not asked for any more: nano',
-      'guest.box: its image is not locked',
+      'guest.box/disk0: its file is not locked',
     ],
   )
   t.equal(readFileSync(question.path, 'utf8'), before)

@@ -6,14 +6,15 @@ import type { LockRequest } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
 import { item, lockOf } from '../support/locks.js'
 
-const NOTHING: LockRequest = { packages: [], images: {}, mirror: undefined }
+const NOTHING: LockRequest = { packages: [], files: {}, mirror: undefined }
 const set = (name: string, ...packages: string[]): PackageRequest => ({
   set: name,
   suite: 'trixie',
+  architecture: 'amd64',
   packages,
 })
 
-function words(lock: Lock, request: LockRequest, pins: Lock['images'] = {}): string[] {
+function words(lock: Lock, request: LockRequest, pins: Lock['files'] = {}): string[] {
   const problems = misfits(lock, request, pins, 'x.lock.json')
   for (const { file, severity } of problems) t.strictSame([file, severity], ['x.lock.json', 'error'])
   return problems.map(({ code, path, message }) => `${code} ${path}: ${message}`)
@@ -21,34 +22,35 @@ function words(lock: Lock, request: LockRequest, pins: Lock['images'] = {}): str
 
 t.test('a lock that fits', async (t) => {
   const packages = [set('host', 'vim'), set('guest.web', 'nginx')]
-  const images = { box: { sha256: 'ab', size: 1 } }
-  const lock = { ...lockOf({}), asked: packages.toReversed(), images }
-  t.strictSame(words(lock, { ...NOTHING, packages, images: { box: '/box' } }, images), [])
+  const files = { 'guest.box/disk0': { sha256: 'ab', size: 1 } }
+  const lock = { ...lockOf({}), asked: packages.toReversed(), files }
+  t.strictSame(words(lock, { ...NOTHING, packages, files: { 'guest.box/disk0': '/box' } }, files), [])
 })
 
 t.test('everything that does not fit, at once', async (t) => {
   const lock = {
     ...lockOf({}),
     asked: [set('host', 'less', 'nano'), set('guest.old', 'vim'), set('guest.web', 'nginx')],
-    images: { box: { sha256: 'ab', size: 1 }, gone: { sha256: 'cd', size: 1 } },
+    files: { 'guest.box/disk0': { sha256: 'ab', size: 1 }, 'guest.gone/iso0': { sha256: 'cd', size: 1 } },
   }
   const packages = [
     { ...set('host', 'htop', 'less', 'vim'), component: 'non-free-firmware' },
-    { ...set('guest.web', 'nginx'), suite: 'forky' },
+    { ...set('guest.web', 'nginx'), suite: 'forky', architecture: 'arm64' },
     set('guest.new', 'vim'),
   ]
-  const images = { box: '/images/box.raw', other: '/images/other.raw' }
-  const pins = { box: { sha256: 'ef', size: 1 }, other: { sha256: '01', size: 1 } }
-  t.strictSame(words(lock, { ...NOTHING, packages, images }, pins), [
+  const files = { 'guest.box/disk0': '/images/box.raw', 'guest.box/disk1': '/images/other.raw' }
+  const pins = { 'guest.box/disk0': { sha256: 'ef', size: 1 }, 'guest.box/disk1': { sha256: '01', size: 1 } }
+  t.strictSame(words(lock, { ...NOTHING, packages, files }, pins), [
     'set-changed host: locked from trixie, and asked from trixie with non-free-firmware',
     'set-changed host: asked for, and not locked: htop, vim',
     'set-changed host: locked, and not asked for any more: nano',
     'set-changed guest.old: locked, and not asked for any more',
     'set-changed guest.web: locked from trixie, and asked from forky',
+    'set-changed guest.web: locked for amd64, and asked for arm64',
     'set-changed guest.new: asked for, and not locked',
-    'image-changed guest.box: /images/box.raw has SHA-256 ef, the lock says ab',
-    'set-changed guest.gone: an image is locked, and the profile names none',
-    'set-changed guest.other: its image is not locked',
+    'image-changed guest.box/disk0: /images/box.raw has SHA-256 ef, the lock says ab',
+    'set-changed guest.gone/iso0: a file is locked, and the profile names none',
+    'set-changed guest.box/disk1: its file is not locked',
   ])
 })
 
@@ -81,17 +83,17 @@ t.test('packages up, down, new, gone, and with other bytes', async (t) => {
     { name: 'd', change: 'bytes', from: '1', to: '1', sets: ['host'] },
     { name: 'f', change: 'new', from: null, to: '3', sets: ['host'] },
   ])
-  t.strictSame(lockChanges(after, after), { packages: [], images: [] })
+  t.strictSame(lockChanges(after, after), { packages: [], files: [] })
 })
 
-t.test('images new, gone, and with other bytes', async (t) => {
-  const images = (pins: Record<string, string>) =>
-    Object.fromEntries(Object.entries(pins).map(([guest, sha256]) => [guest, { sha256, size: 1 }]))
-  const before = { ...lockOf({}), images: images({ a: '1', b: '1', c: '1' }) }
-  const after = { ...lockOf({}), images: images({ a: '1', b: '2', d: '1' }) }
-  t.strictSame(lockChanges(before, after).images, [
-    { guest: 'b', change: 'bytes' },
-    { guest: 'c', change: 'gone' },
-    { guest: 'd', change: 'new' },
+t.test('files new, gone, and with other bytes', async (t) => {
+  const files = (pins: Record<string, string>) =>
+    Object.fromEntries(Object.entries(pins).map(([name, sha256]) => [name, { sha256, size: 1 }]))
+  const before = { ...lockOf({}), files: files({ a: '1', b: '1', c: '1' }) }
+  const after = { ...lockOf({}), files: files({ a: '1', b: '2', d: '1' }) }
+  t.strictSame(lockChanges(before, after).files, [
+    { name: 'b', change: 'bytes' },
+    { name: 'c', change: 'gone' },
+    { name: 'd', change: 'new' },
   ])
 })

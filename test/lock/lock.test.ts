@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { sha256 } from '../../src/base/digests.js'
+import { canonicalJson, sha256 } from '../../src/base/digests.js'
 import {
   answers,
   answersPackages,
@@ -11,28 +11,28 @@ import {
   makeLock,
   readLock,
   setDigest,
-  withImages,
+  withFiles,
   writeLock,
 } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
 import { Store } from '../../src/store/store.js'
 import { answeringLock, item, lockOf } from '../support/locks.js'
 
-const request: LockRequest = { packages: [], images: {}, mirror: undefined }
+const request: LockRequest = { packages: [], files: {}, mirror: undefined }
 
 /** A lock without packages needs no network. */
 async function imageLock(t: { testdir(): string }) {
   const folder = t.testdir()
   writeFileSync(join(folder, 'box.raw'), 'bytes')
   const store = await Store.open(join(folder, 'store'))
-  const images = { box: join(folder, 'box.raw') }
-  return { folder, store, request: { ...request, images }, path: join(folder, 'demo.lock.json') }
+  const files = { 'guest.box/disk0': join(folder, 'box.raw') }
+  return { folder, store, request: { ...request, files }, path: join(folder, 'demo.lock.json') }
 }
 
 t.test('a lock pins the bytes of images, and comes back as it went', async (t) => {
   const { store, request, path } = await imageLock(t)
   const lock = await makeLock(request, store)
-  t.strictSame(lock.images, { box: { sha256: sha256('bytes'), size: 5 } })
+  t.strictSame(lock.files, { 'guest.box/disk0': { sha256: sha256('bytes'), size: 5 } })
   t.equal(await readLock(path), undefined)
   await writeLock(path, lock)
   t.strictSame(await readLock(path), lock)
@@ -42,20 +42,29 @@ t.test('a lock pins the bytes of images, and comes back as it went', async (t) =
 t.test('a lock answers only what was asked for when it was made', async (t) => {
   const { store, request } = await imageLock(t)
   const lock = await makeLock(request, store)
-  const set = { set: 'host', suite: 'trixie', packages: ['vim'] }
+  const set = { set: 'host', suite: 'trixie', architecture: 'amd64', packages: ['vim'] }
   const others: LockRequest[] = [
     { ...request, packages: [set] },
-    { ...request, images: {} },
-    { ...request, images: { ...request.images, other: '/x' } },
+    { ...request, files: {} },
+    { ...request, files: { ...request.files, 'guest.box/iso0': '/x' } },
   ]
   for (const other of others) t.notOk(answers(lock, other))
-  const moved = { ...request, images: { box: '/elsewhere' }, mirror: 'http://archive.example/debian' }
+  const moved = {
+    ...request,
+    files: { 'guest.box/disk0': '/elsewhere' },
+    mirror: 'http://archive.example/debian',
+  }
   t.ok(answers(lock, moved), 'where an image lies, or a mirror, is not what was asked for')
 })
 
 t.test('the order of guests is not what was asked for', async (t) => {
   const { store, request } = await imageLock(t)
-  const sets = ['guest.b', 'guest.a'].map((set) => ({ set, suite: 'trixie', packages: ['vim'] }))
+  const sets = ['guest.b', 'guest.a'].map((set) => ({
+    set,
+    suite: 'trixie',
+    architecture: 'amd64',
+    packages: ['vim'],
+  }))
   const lock = await answeringLock({ ...request, packages: sets }, store)
   t.ok(answers(lock, { ...request, packages: sets.toReversed() }))
   t.ok(answersPackages(lock, { ...request, packages: sets.toReversed() }))
@@ -64,13 +73,13 @@ t.test('the order of guests is not what was asked for', async (t) => {
 
 t.test('other images leave the packages as they are', async (t) => {
   const { folder, store, request } = await imageLock(t)
-  const packages = [{ set: 'host', suite: 'trixie', packages: ['vim'] }]
+  const packages = [{ set: 'host', suite: 'trixie', architecture: 'amd64', packages: ['vim'] }]
   const lock = await answeringLock({ ...request, packages }, store)
   writeFileSync(join(folder, 'other.raw'), 'other')
-  const other = { ...request, packages, images: { other: join(folder, 'other.raw') } }
-  const renewed = await withImages(lock, other, store)
+  const other = { ...request, packages, files: { other: join(folder, 'other.raw') } }
+  const renewed = await withFiles(lock, other, store)
   t.ok(answers(renewed, other))
-  t.strictSame(renewed.images, { other: { sha256: sha256('other'), size: 5 } })
+  t.strictSame(renewed.files, { other: { sha256: sha256('other'), size: 5 } })
   t.strictSame(renewed.sets, lock.sets)
 })
 
@@ -101,7 +110,10 @@ t.test('a damaged lock is named', async (t) => {
     text.slice(0, -20),
     'null',
     '[]',
-    JSON.stringify({ ...lock, version: 2 }),
+    JSON.stringify({ ...lock, version: '2' }),
+    JSON.stringify({ ...lock, version: 0 }),
+    JSON.stringify({ ...lock, files: undefined }),
+    JSON.stringify({ ...lock, version: 1 }),
     JSON.stringify({ ...lock, epoch: '1' }),
     JSON.stringify({ ...lock, sets: { host: ['none_1_amd64'] } }),
     JSON.stringify({ ...lock, packages: undefined }),
@@ -111,6 +123,49 @@ t.test('a damaged lock is named', async (t) => {
     await t.rejects(readLock(path), { code: 'lock-damaged', hint: /--update/ }, damage.slice(0, 40))
   }
   await t.rejects(readLock(join(path, 'below')), { code: 'lock-unreadable' })
+})
+
+/** What Keyvisor 0.1 wrote. */
+async function oldLock(request: LockRequest, store: Store) {
+  const { version: _, asked, files, requests: __, ...rest } = await answeringLock(request, store)
+  const old = asked.map(({ architecture: ___, ...set }) => set)
+  const images = Object.fromEntries(
+    Object.entries(files).map(([name, pin]) => [name.replace(/^guest\.(.*)\/disk0$/, '$1'), pin]),
+  )
+  const digest = sha256(canonicalJson({ packages: old, images: Object.keys(images).sort() }))
+  return { version: 1, ...rest, requests: digest, asked: old, images }
+}
+
+t.test('a lock of version 1 answers what it answered', async (t) => {
+  const { store, request, path } = await imageLock(t)
+  const packages = ['host', 'tools.pack'].map((set) => ({
+    set,
+    suite: 'trixie',
+    architecture: 'amd64',
+    packages: ['vim'],
+  }))
+  const asked = { ...request, packages }
+  const old = await oldLock(asked, store)
+  writeFileSync(path, JSON.stringify(old))
+  const lock = (await readLock(path)) as Lock
+  t.equal(lock.version, 1)
+  t.strictSame({ ...lock, version: 2 }, await answeringLock(asked, store))
+  t.ok(answers(lock, asked))
+  t.strictSame(await withFiles(lock, asked, store), await answeringLock(asked, store))
+  writeFileSync(path, JSON.stringify({ ...old, requests: sha256('edited') }))
+  t.notOk(answers((await readLock(path)) as Lock, asked), 'one that was edited answers nothing')
+  const { asked: _, ...first } = old
+  writeFileSync(path, JSON.stringify(first))
+  t.match(await readLock(path), { asked: [] }, 'the first ones did not say what they answer')
+})
+
+t.test('a lock of a later version is refused by it', async (t) => {
+  const { path } = await imageLock(t)
+  writeFileSync(path, '{"version": 3}')
+  await t.rejects(readLock(path), {
+    code: 'lock-newer',
+    message: `the lock ${path} is of version 3, and this Keyvisor reads up to version 2`,
+  })
 })
 
 t.test('a set is its packages in order, and its digest changes with each', async (t) => {

@@ -153,6 +153,10 @@ t.test('an image', async (t) => {
     }
     t.match(await withEsp(undefined), { manifest: null, notes: [/no readable manifest/] })
     t.match(await withEsp('{"name":'), { manifest: null, notes: [/is not JSON/] })
+    t.match(await withEsp('{"version": 1}'), {
+      manifest: { version: 1 },
+      notes: ['the manifest is of version 1, and this Keyvisor reads version 2'],
+    })
     const odd = await withEsp('{"dataMinimum": -1, "__proto__": {}}')
     t.same(odd.notes, [])
     t.match(odd.layout, { smallestStick: odd.size, data: { minimum: 0 } }, 'without data, the image itself')

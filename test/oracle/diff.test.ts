@@ -12,6 +12,7 @@ import { packageFile } from '../../src/base/package.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { lockPath } from '../../src/lock/choose.js'
+import { readLock, writeLock } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
 import { diffImages } from '../../src/media/diff.js'
 import { type BuildResult, buildImage } from '../../src/pipeline/build.js'
@@ -37,9 +38,9 @@ async function writeProfile(): Promise<void> {
   writeFileSync(profile, `${readFileSync(minimal, 'utf8')}${files}guests:\n  - ${guest}\n`)
   writeFileSync(file, '')
   await systemTools.run({ tool: 'qemu-img', args: ['create', '-q', '-f', 'qcow2', image, '8M'] })
-  const lock = JSON.parse(readFileSync(lockPath(minimal), 'utf8')) as Lock
-  lock.images[GUEST] = await sha256File(image)
-  writeFileSync(lockPath(profile), JSON.stringify(lock))
+  const lock = (await readLock(lockPath(minimal))) as Lock
+  const files = { [`guest.${GUEST}/disk0`]: await sha256File(image) }
+  await writeLock(lockPath(profile), { ...lock, version: 2, files })
 }
 
 /** Builds it with a file of this text. */

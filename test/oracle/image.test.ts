@@ -10,11 +10,12 @@ import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, GiB, MiB, SECTOR } from '../../src/base/units.js'
-import type { LibraryIndex } from '../../src/guest/definition.js'
+import type { LibraryFile, LibraryIndex } from '../../src/guest/definition.js'
 import { domainXml, networkXml } from '../../src/guest/domain.js'
+import { basesOf } from '../../src/guest/drives.js'
 import { type Sized, sizeGuests } from '../../src/guest/sizing.js'
 import type { BuildResult } from '../../src/pipeline/build.js'
-import type { Manifest } from '../../src/stick/manifest.js'
+import { guestBases, type Manifest } from '../../src/stick/manifest.js'
 import { built, dpkgLines, OUT, packageLine } from '../support/built.js'
 import { needTools } from '../support/tools.js'
 
@@ -179,18 +180,19 @@ function guests(demo: BuildResult): void {
     }
     const index = JSON.parse(readFileSync(await dump('guests.json'), 'utf8')) as LibraryIndex
     t.strictSame(
-      index.guests.map(({ name, base }) => [name, base.sha256]),
-      demo.manifest.guests.map(({ name, base }) => [name, base]),
+      index.guests.map((guest) => [guest.name, basesOf([guest]).map(({ sha256 }) => sha256)]),
+      demo.manifest.guests.map((guest) => [guest.name, guestBases(guest)]),
     )
     t.equal(index.guests.length, 2)
     for (const guest of index.guests) {
       await t.test(`base image of ${guest.name}`, async (t) => {
-        const base = await dump(guest.base.file)
-        t.equal((await sha256File(base)).sha256, guest.base.sha256)
-        t.equal(guest.base.file, `${guest.base.sha256}.qcow2`)
+        const { file, sha256, size } = basesOf([guest])[0] as LibraryFile
+        const base = await dump(file)
+        t.strictSame(await sha256File(base), { sha256, size })
+        t.equal(file, `${sha256}.qcow2`)
         await t.resolves(run('qemu-img', 'check', '-f', 'qcow2', base))
         const info = JSON.parse((await run('qemu-img', 'info', '-f', 'qcow2', '--output=json', base)).stdout)
-        t.equal(info['virtual-size'], guest.base.size)
+        t.match(guest.drives[0], { size: info['virtual-size'] })
         t.notOk('backing-filename' in info)
         const ext4 = await disk(t, base, guest.name)
         const listed = demo.manifest.packages.guests[guest.name] ?? []

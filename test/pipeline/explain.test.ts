@@ -33,7 +33,7 @@ function build(change: Partial<Built> = {}) {
   const loader = stage('loader', { serial: true })
   const esp = stage('esp', {}, { root: hostRoot, library })
   const image = stage('image', {}, { esp, root: hostRoot })
-  const stages: Stages = { hostTree, hostRoot, guestTrees: {}, guestDisks: {}, library, loader, esp, image }
+  const stages: Stages = { hostTree, hostRoot, guestTrees: {}, bases: {}, library, loader, esp, image }
   return { stages, inputs: spellOut(stages) }
 }
 

@@ -10,12 +10,12 @@ import type { Lock } from '../../src/lock/types.js'
 import { type BuildFacts, planStages, type Stages, stageList } from '../../src/pipeline/stages.js'
 import { packageRequests } from '../../src/plan/packages.js'
 import type { Plan } from '../../src/plan/types.js'
-import { facts, id, laid, lock, plan, planned, profile, SETS } from '../support/planned.js'
+import { facts, IMPORTS, id, laid, lock, plan, planned, profile, SETS } from '../support/planned.js'
 
 /** The keys by the name of their stage. */
 function keys(stages: Stages): Record<string, string> {
-  const { hostTree, hostRoot, guestTrees, guestDisks, library, loader, esp, image } = stages
-  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(guestDisks), library]
+  const { hostTree, hostRoot, guestTrees, bases, library, loader, esp, image } = stages
+  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(bases), library]
   return Object.fromEntries([...all, loader, esp, image].map(({ name, key }) => [name, key]))
 }
 
@@ -61,12 +61,12 @@ function changes(
 
 t.test('nothing changed, nothing to do', async (t) => {
   changes(t, 'the same again', {}, [])
-  t.equal(ALL.length, 13)
+  t.equal(ALL.length, 15)
 })
 
 t.test('what the whole build rests on changes all that is made with it', async (t) => {
   changes(t, 'tools', { facts: { tools: 'u' } }, ALL)
-  const rest = ALL.filter((name) => !['import.box', 'loader'].includes(name))
+  const rest = ALL.filter((name) => ![...IMPORTS, 'loader'].includes(name))
   changes(
     t,
     'epoch',
@@ -99,7 +99,7 @@ t.test('a maker that changed changes what it makes, and what is made of that', a
   changes(t, 'of trees', { facts: of('debian/tree') }, BUILT)
   changes(t, "of the host's root", { facts: of('host/root') }, ['root', 'esp', 'image'])
   changes(t, 'of disks', { facts: of('sources/debian/disk') }, [...DISKS, ...END])
-  changes(t, 'of imports', { facts: of('sources/image/disk') }, ['import.box', ...END])
+  changes(t, 'of imports', { facts: of('sources/image/disk') }, [...IMPORTS, ...END])
   changes(t, 'of the library', { facts: of('sources/library') }, END)
   changes(t, 'of the loader', { facts: of('host/loader') }, ['loader', 'image'])
   changes(t, 'of the ESP', { facts: of('host/esp') }, ['esp', 'image'])
@@ -191,6 +191,9 @@ t.test("an image's bytes and format change its import", async (t) => {
   })
   changes(t, 'bytes', image({ sha256: 'aa'.repeat(32) }), ['import.box', ...END])
   changes(t, 'format', image({ format: 'raw' }), ['import.box', ...END])
+  const iso = (plan: Plan) =>
+    void Object.assign(guest(plan, 'box').images['import.box.iso0'] ?? {}, { sha256: 'aa'.repeat(32) })
+  changes(t, 'bytes of another drive', { plan: iso }, ['import.box.iso0', ...END])
   changes(t, 'path alone', image({ path: '/elsewhere/box.qcow2' }), [])
 })
 
@@ -288,7 +291,7 @@ t.test('equal trees are one stage', async (t) => {
   const names = stageList(planStages(planned, facts)).map(({ name }) => name)
   t.strictSame(names, [
     ...['tree.host', 'root', 'tree.web', 'tree.other', 'disk.web', 'disk.twin', 'disk.other'],
-    ...['import.box', 'library', 'loader', 'esp', 'image'],
+    ...[...IMPORTS, 'library', 'loader', 'esp', 'image'],
   ])
 })
 

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
 import type { Lock } from '../../src/lock/types.js'
+import { plannedBases } from '../../src/plan/bases.js'
 import { packageRequests } from '../../src/plan/packages.js'
 import { makePlan, type ProfileFiles } from '../../src/plan/plan.js'
 import type { GuestPlan } from '../../src/plan/types.js'
@@ -9,23 +10,33 @@ import { goldenJson } from '../support/golden.js'
 
 const IMAGE = 'ef'.repeat(32)
 const lock: Lock = {
-  version: 1,
+  version: 2,
   epoch: 1_750_000_000,
   requests: '',
   asked: [],
   packages: {},
   sources: { trixie: ['deb http://archive.example/debian trixie main'] },
   sets: {},
-  images: { box: { sha256: IMAGE, size: 300 * MiB } },
+  files: {
+    'guest.box/disk0': { sha256: IMAGE, size: 300 * MiB },
+    'guest.box/disk1': { sha256: '34'.repeat(32), size: 40 * MiB },
+    'guest.box/iso0': { sha256: '56'.repeat(32), size: 4 * MiB },
+  },
 }
 const files: ProfileFiles = {
   folder: '/profiles',
   sshKeyFiles: { 'ada.pub': '# mine\n\nssh-ed25519 AAAA ada\nssh-ed25519 BBBB ada@work\n' },
-  virtualSizes: { box: 3 * GiB },
+  virtualSizes: { 'guest.box/disk0': 3 * GiB, 'guest.box/disk1': GiB },
 }
 const minimal: Profile = { version: 1, name: 'demo' }
 const debian: Guest = { name: 'a', source: { debian: {} } }
 const box: Guest = { name: 'box', source: { image: 'images/box.qcow2', format: 'qcow2' } }
+
+const DRIVES: NonNullable<Guest['disks']> = [
+  { iso: 'tools.iso' },
+  { image: '/images/data.raw', format: 'raw', size: '4GiB', serial: 'BOOKS' },
+  { size: '1GiB' },
+]
 
 /** The plan of one guest. */
 function planned(guest: Guest): GuestPlan {
@@ -118,6 +129,7 @@ function fullProfile(): Profile {
       },
       {
         ...box,
+        disks: DRIVES,
         memory: { min: '1GiB', max: '50%' },
         nics: [{ network: 'nat', mac: '02:AA:00:00:00:01' }, { network: 'nat' }, { network: 'bridge' }],
         usb: [{ vendor: '046D', product: 'c52b' }],
@@ -157,9 +169,9 @@ t.test('keys come once, without comments and empty lines', async (t) => {
 })
 
 t.test('the disk has the size of its base, or more', async (t) => {
-  t.equal(planned(box).disk.size, 3 * GiB)
-  t.equal(planned({ ...box, disk: '8GiB' }).disk.size, 8 * GiB)
-  t.equal(planned(debian).disk.size, 2 * GiB)
+  t.match(planned(box).drives, [{ kind: 'overlay', base: 'import.box', size: 3 * GiB }])
+  t.match(planned({ ...box, disk: '8GiB' }).drives, [{ size: 8 * GiB }])
+  t.match(planned(debian).drives, [{ kind: 'overlay', base: 'disk.a', size: 2 * GiB }])
   t.throws(() => planned({ ...box, disk: '1GiB' }), {
     code: 'disk-smaller-than-base',
     message: 'the disk of guest box has 1GiB, its base image has 3GiB',
@@ -168,8 +180,38 @@ t.test('the disk has the size of its base, or more', async (t) => {
 
 t.test('a machine has a disk in every slot, and validated profiles have no more', async (t) => {
   const disks = (count: number) => Array.from({ length: count }, () => ({ size: '1GiB' }))
-  t.equal(planned({ ...debian, disks: disks(12) }).disks.length, 12)
-  t.throws(() => planned({ ...debian, disks: disks(13) }), { message: /^BUG: guest a has 13 disks/ })
+  t.equal(planned({ ...debian, disks: disks(12) }).drives.length, 13)
+  t.throws(() => planned({ ...debian, disks: disks(13) }), {
+    message: /^BUG: guest a has 14 disks and 0 CDs/,
+  })
+})
+
+t.test('drives: disks and CDs are counted apart, so that a CD more changes no disk', async (t) => {
+  const plan = planned({ ...box, disks: DRIVES })
+  t.match(plan.drives, [
+    { kind: 'overlay', base: 'import.box', size: 3 * GiB },
+    { kind: 'cdrom', base: 'import.box.iso0' },
+    { kind: 'overlay', base: 'import.box.disk1', size: 4 * GiB, serial: 'BOOKS' },
+    { kind: 'empty', size: GiB },
+  ])
+  t.match(plan.images, {
+    'import.box.iso0': { path: '/profiles/tools.iso', format: 'iso', sha256: '56'.repeat(32) },
+    'import.box.disk1': { path: '/images/data.raw', format: 'raw', size: 40 * MiB },
+  })
+  const without = planned({ ...box, disks: DRIVES.slice(1) })
+  const disks = ({ drives }: GuestPlan) => drives.filter(({ kind }) => kind !== 'cdrom')
+  t.strictSame(disks(without), disks(plan))
+  t.strictSame(
+    plannedBases({ guests: [plan] }).map(({ stage }) => stage),
+    ['import.box', 'import.box.iso0', 'import.box.disk1'],
+  )
+  const usual = planned({ ...box, disks: [{ image: '/images/data.qcow2' }] })
+  t.match(usual.drives[1], { size: GiB, serial: /^KV/ })
+  t.match(usual.images['import.box.disk1'], { format: 'qcow2' })
+  t.throws(() => planned({ ...box, disks: [{ image: 'data.qcow2', size: '1MiB' }] }), {
+    code: 'disk-smaller-than-base',
+    message: 'disk1 of guest box has 1MiB, its base image has 1GiB',
+  })
 })
 
 t.test('start orders: as given, after all others as listed, or none', async (t) => {
@@ -232,15 +274,15 @@ t.test('plan and package requests agree on the kernel of a guest with USB device
 })
 
 t.test('an image that the lock does not know is our bug', async (t) => {
-  t.throws(() => planned({ ...box, name: 'other' }), /^BUG: the lock has no image for guest other/)
+  t.throws(() => planned({ ...box, name: 'other' }), /^BUG: the size of guest.other\/disk0 was not read/)
 })
 
 t.test('a guest may have the name of what every object has', async (t) => {
   const named: Guest = { ...box, name: 'constructor' }
-  const pinned = { constructor: { sha256: IMAGE, size: 300 * MiB } }
-  const sizes = { ...files, virtualSizes: { constructor: 3 * GiB } }
-  const { guests } = makePlan({ ...minimal, guests: [named] }, { ...lock, images: pinned }, sizes)
-  t.match(guests, [{ name: 'constructor', source: { sha256: IMAGE }, disk: { size: 3 * GiB } }])
+  const pinned = { 'guest.constructor/disk0': { sha256: IMAGE, size: 300 * MiB } }
+  const sizes = { ...files, virtualSizes: { 'guest.constructor/disk0': 3 * GiB } }
+  const { guests } = makePlan({ ...minimal, guests: [named] }, { ...lock, files: pinned }, sizes)
+  t.match(guests, [{ name: 'constructor', source: { sha256: IMAGE }, drives: [{ size: 3 * GiB }] }])
   // Without a value of its own, and not with what it inherits.
-  t.throws(() => makePlan({ ...minimal, guests: [named] }, lock, files), /BUG: the lock has no image/)
+  t.throws(() => makePlan({ ...minimal, guests: [named] }, lock, files), /BUG: /)
 })

@@ -17,7 +17,7 @@ import { type Bytes, SECTOR } from '../../src/base/units.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../../src/disk/gpt.js'
 import { decodeMbr, withoutProtective } from '../../src/disk/mbr.js'
 import type { Inspection } from '../../src/media/inspect.js'
-import type { StickManifest } from '../../src/stick/manifest.js'
+import { guestBases, type StickManifest } from '../../src/stick/manifest.js'
 import type { Replay } from './replay.js'
 
 /** How far the stick had come: no data partition, one that is not formatted, one without the guest's overlay, all. */
@@ -236,7 +236,8 @@ async function unpackBase(
   tools: ToolRunner,
 ): Promise<string> {
   const { guests } = manifest as unknown as StickManifest
-  const base = guests.find(({ name }) => name === guest)?.base
+  const found = guests.find(({ name }) => name === guest)
+  const base = found && guestBases(found)[0]
   const library = partitions.find(({ payload }) => payload === 'library')
   if (!base || !library) throw new KeyvisorError('no-such-guest', `${path} has no guest ${guest}`)
   const [packed, raw] = [join(folder, 'base.qcow2'), join(folder, 'base.raw')]

@@ -14,7 +14,7 @@ import { below, holds } from '../support/property.js'
 
 const lock: Lock = {
   ...{ version: 1, epoch: 1_750_000_000, requests: '', asked: [], packages: {} },
-  ...{ sources: {}, sets: {}, images: {} },
+  ...{ sources: {}, sets: {}, files: {} },
 }
 
 function planOf(profile: Profile) {

@@ -17,7 +17,7 @@ import { epochTime, packageUrl, rootComponents } from '../../src/publish/compone
 import { cyclonedx } from '../../src/publish/cyclonedx.js'
 import { provenance } from '../../src/publish/provenance.js'
 import { spdx } from '../../src/publish/spdx.js'
-import type { Manifest, ManifestPackage } from '../../src/stick/manifest.js'
+import { MANIFEST_VERSION, type Manifest, type ManifestPackage } from '../../src/stick/manifest.js'
 
 const deb = (name: string, version: string, architecture = 'amd64'): ManifestPackage => ({
   name,
@@ -32,9 +32,9 @@ const WEB = [deb('busybox', '1:1.37.0-6+b3'), deb('unlocked', '1')]
 
 const lock = {
   asked: [
-    { set: 'tools.pack', suite: 'trixie', packages: [] },
-    { set: 'host', suite: 'trixie', packages: [] },
-    { set: 'guest.web', suite: 'bookworm', packages: [] },
+    { set: 'tools.pack', suite: 'trixie', architecture: 'amd64', packages: [] },
+    { set: 'host', suite: 'trixie', architecture: 'amd64', packages: [] },
+    { set: 'guest.web', suite: 'bookworm', architecture: 'amd64', packages: [] },
   ],
   packages: Object.fromEntries(
     [...HOST, WEB[0] as ManifestPackage, deb('mtools', '4')].map((item) => [id(item), locked(item)]),
@@ -44,24 +44,24 @@ const lock = {
     host: HOST.map(id),
     'guest.web': [id(WEB[0] as ManifestPackage), id(HOST[1] as ManifestPackage)],
   } as Record<string, string[]>,
-  images: { box: { sha256: sha256('box'), size: 1 } },
+  files: { 'guest.box/disk0': { sha256: sha256('box'), size: 1 } },
 } as unknown as Lock
 
 const plan = {
   host: { suite: 'trixie', hostname: 'stick' },
   guests: [
-    { name: 'web', source: { kind: 'debian', suite: 'bookworm' } },
-    { name: 'box', source: { kind: 'image' } },
+    { name: 'web', source: { kind: 'debian', suite: 'bookworm' }, images: {} },
+    { name: 'box', source: { kind: 'image' }, images: {} },
   ],
 } as Plan
 
 const manifest = {
-  ...{ name: 'demo', builder: '0.1.0', epoch: 1_764_201_600, key: sha256('key') },
+  ...{ version: MANIFEST_VERSION, name: 'demo', builder: '0.1.0', epoch: 1_764_201_600, key: sha256('key') },
   image: { file: 'demo.img', size: 2 * GiB, smallestStick: 3 * GiB },
   ...{ root: { size: 100 * MiB }, library: { size: 200 * MiB } },
   guests: [
-    { name: 'web', base: sha256('web') },
-    { name: 'box', base: sha256('box') },
+    { name: 'web', drives: [{ kind: 'overlay', base: sha256('web') }] },
+    { name: 'box', drives: [{ kind: 'overlay', base: sha256('box') }] },
   ],
   packages: { host: HOST, guests: { web: WEB, box: [] } },
 } as unknown as Manifest
@@ -142,7 +142,7 @@ t.test('provenance: each locked input once, with its digest, and nothing of here
     'pkg:deb/debian/tzdata@2025b-4?arch=all&distro=bookworm',
     'pkg:deb/debian/tzdata@2025b-4?arch=all&distro=trixie',
   ])
-  t.match(text, 'image of guest box')
+  t.match(text, 'guest.box/disk0')
 })
 
 t.test('packages that went up, down, came and went', async (t) => {
@@ -170,8 +170,8 @@ t.test('changes as Markdown', async (t) => {
     ...structuredClone(manifest),
     epoch: manifest.epoch - 86_400,
     guests: [
-      { name: 'web', base: sha256('older') },
-      { name: 'old', base: sha256('old') },
+      { name: 'web', drives: [{ kind: 'cdrom', base: sha256('older') }] },
+      { name: 'old', drives: [{ kind: 'cdrom', base: sha256('old') }] },
     ],
     packages: { host: [deb('libstdc++6', '14.2.0-18')], guests: { web: WEB } },
     library: { size: 100 * MiB },
@@ -209,6 +209,13 @@ t.test('an earlier manifest is read, and anything else refused', async (t) => {
   ]) {
     writeFileSync(path, text)
     await t.rejects(readEarlierManifest(path), { code: 'manifest-unusable' }, text.slice(0, 40))
+  }
+  for (const version of [1, 3]) {
+    writeFileSync(path, JSON.stringify({ ...manifest, version, guests: [{ name: 'web', base: 'ab' }] }))
+    await t.rejects(readEarlierManifest(path), {
+      code: 'manifest-unusable',
+      message: `the earlier manifest ${path} is of version ${version}, and this Keyvisor reads version 2`,
+    })
   }
   await t.rejects(readEarlierManifest('/nowhere.json'), {
     code: 'manifest-unusable',

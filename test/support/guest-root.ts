@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, SECTOR } from '../../src/base/units.js'
 import type { BuildResult } from '../../src/pipeline/build.js'
+import { guestBases } from '../../src/stick/manifest.js'
 
 export interface GuestRoot {
   /** Its ext4. */
@@ -22,7 +23,8 @@ const run = (tool: string, ...args: string[]) => systemTools.run({ tool, args })
 
 /** Takes the root out of the image, into `folder`. */
 export async function guestRoot(result: BuildResult, guest: string, folder: string): Promise<GuestRoot> {
-  const base = result.manifest.guests.find(({ name }) => name === guest)?.base
+  const listed = result.manifest.guests.find(({ name }) => name === guest)
+  const base = listed && guestBases(listed)[0]
   const library = result.manifest.layout.partitions.find(({ name }) => name === 'library')
   if (!base || !library) throw new Error(`no guest ${guest}`)
   const [part, disk, raw, root] = ['library', 'qcow2', 'raw', 'ext4'].map((end) =>

@@ -3,21 +3,37 @@
  */
 
 import { GiB, MiB } from '../../src/base/units.js'
-import type { LibraryGuest } from '../../src/guest/definition.js'
+import type { Drive, GuestHardware, LibraryFile, LibraryGuest } from '../../src/guest/definition.js'
 
 const BASE = 'ab'.repeat(32)
+export const BASE_FILE: LibraryFile = { file: `${BASE}.qcow2`, sha256: BASE, size: 2 * GiB }
+export const ISO_FILE: LibraryFile = { file: `${'12'.repeat(32)}.iso`, sha256: '12'.repeat(32), size: MiB }
+
+export const HARDWARE: GuestHardware = {
+  machine: 'pc-q35-10.0',
+  firmware: 'uefi',
+  tpm: false,
+  hyperv: false,
+  clock: 'utc',
+  devices: 'virtio',
+}
+
+export const DISK: Drive<LibraryFile> = {
+  kind: 'overlay',
+  base: BASE_FILE,
+  size: 2 * GiB,
+  serial: 'KVDISK0',
+}
 
 export function guest(name: string, changes: Partial<LibraryGuest> = {}): LibraryGuest {
   return {
     name,
     uuid: '0f5a1c9e-7d7b-8c53-8e0c-3a1f4f6f2a10',
     serial: 'KV0123456789ABCDEF01',
-    machine: 'pc-q35-10.0',
-    firmware: 'uefi',
+    hardware: HARDWARE,
     cpus: { min: 1, max: 2 },
     memory: { min: 256 * MiB, max: GiB },
-    disk: { size: 2 * GiB, serial: 'KVDISK0' },
-    disks: [],
+    drives: [DISK],
     nics: [{ network: 'keyvisor', mac: '52:54:00:12:34:56', address: '172.29.86.20' }],
     ports: [],
     usb: [],
@@ -25,22 +41,20 @@ export function guest(name: string, changes: Partial<LibraryGuest> = {}): Librar
     autostart: 10,
     changes: 'keep',
     ready: { kind: 'none' },
-    base: { file: `${BASE}.qcow2`, sha256: BASE, size: 2 * GiB },
     definition: 'cd'.repeat(32),
     ...changes,
   }
 }
 
 export const counter = guest('counter', {
-  disks: [{ size: GiB, serial: 'KVDISK1' }],
+  drives: [DISK, { kind: 'empty', size: GiB, serial: 'KVDISK1' }],
   ports: [{ host: 8080, guest: 80 }],
   ready: { kind: 'tcp', port: 80 },
 })
 
 export const old = guest('old', {
   uuid: '0f5a1c9e-7d7b-8c53-8e0c-3a1f4f6f2a11',
-  machine: 'pc-i440fx-10.0',
-  firmware: 'bios',
+  hardware: { ...HARDWARE, machine: 'pc-i440fx-10.0', firmware: 'bios' },
   autostart: 20,
   changes: 'discard',
   nics: [],
@@ -49,7 +63,7 @@ export const old = guest('old', {
 
 export const locked = guest('locked', {
   uuid: '0f5a1c9e-7d7b-8c53-8e0c-3a1f4f6f2a12',
-  firmware: 'uefi-secure',
+  hardware: { ...HARDWARE, firmware: 'uefi-secure', tpm: true },
   autostart: null,
   cpus: { min: 4, max: 4 },
   nics: [

@@ -3,7 +3,7 @@
  */
 import { sha256 } from '../../src/base/digests.js'
 import type { LockedPackage } from '../../src/debian/types.js'
-import { type LockRequest, withImages } from '../../src/lock/lock.js'
+import { type LockRequest, withFiles } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
 import type { Store } from '../../src/store/store.js'
 
@@ -21,7 +21,7 @@ export function lockOf(sets: Record<string, LockedPackage[]>): Lock {
   const id = ({ name, version }: LockedPackage) => `${name}_${version}_amd64`
   const all = Object.values(sets).flat()
   return {
-    ...{ version: 1, epoch: 1, requests: '', asked: [], images: {} },
+    ...{ version: 2, epoch: 1, requests: '', asked: [], files: {} },
     packages: Object.fromEntries(all.map((item) => [id(item), item])),
     sources: { trixie: ['deb file:/nonexistent trixie main'] },
     sets: Object.fromEntries(Object.entries(sets).map(([set, items]) => [set, items.map(id)])),
@@ -32,5 +32,5 @@ export function lockOf(sets: Record<string, LockedPackage[]>): Lock {
 export function answeringLock(request: LockRequest, store: Store): Promise<Lock> {
   const sets = request.packages.map(({ set, packages }) => [set, packages.map((name) => item(name, name))])
   const asked = request.packages.toSorted((a, b) => (a.set < b.set ? -1 : 1))
-  return withImages({ ...lockOf(Object.fromEntries(sets)), asked }, request, store)
+  return withFiles({ ...lockOf(Object.fromEntries(sets)), asked }, request, store)
 }

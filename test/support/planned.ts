@@ -9,7 +9,7 @@ import { makePlan } from '../../src/plan/plan.js'
 import type { Secrets } from '../../src/plan/secrets.js'
 import type { Profile } from '../../src/profile/profile.gen.js'
 
-/** Two guests with the same packages, one with others, one from an image. */
+/** Two guests with the same packages, one with others, one from an image with more of them. */
 export const profile: Profile = {
   version: 1,
   name: 'demo',
@@ -17,7 +17,11 @@ export const profile: Profile = {
     { name: 'web', source: { debian: { packages: ['busybox'] } } },
     { name: 'twin', source: { debian: { packages: ['busybox'] } } },
     { name: 'other', source: { debian: { packages: ['nano'] } } },
-    { name: 'box', source: { image: 'box.qcow2', format: 'qcow2' } },
+    {
+      name: 'box',
+      source: { image: 'box.qcow2', format: 'qcow2' },
+      disks: [{ size: '1GiB' }, { iso: 'tools.iso' }, { image: 'data.raw', format: 'raw' }],
+    },
   ],
 }
 
@@ -42,7 +46,7 @@ export const SETS: Record<string, string[]> = {
 
 export const id = (name: string) => `${name}_1_amd64`
 export const lock: Lock = {
-  version: 1,
+  version: 2,
   epoch: 1_750_000_000,
   requests: '',
   asked: [],
@@ -51,22 +55,33 @@ export const lock: Lock = {
     [...new Set(Object.values(SETS).flat())].map((name) => [id(name), locked(name)]),
   ),
   sets: Object.fromEntries(Object.entries(SETS).map(([set, names]) => [set, names.map(id)])),
-  images: { box: { sha256: 'ef'.repeat(32), size: 1 } },
+  files: {
+    'guest.box/disk0': { sha256: 'ef'.repeat(32), size: 1 },
+    'guest.box/iso0': { sha256: '12'.repeat(32), size: 1 },
+    'guest.box/disk2': { sha256: '34'.repeat(32), size: 1 },
+  },
 }
 
 /** What is laid over a tree, told apart by one word. */
 export const laid = (word: string) => new Keyed<LaidFiles>({ overlay: [], own: [] }, { '/etc/a': word })
 
+/** The stages that take the files of a guest. */
+export const IMPORTS = ['import.box', 'import.box.iso0', 'import.box.disk2']
+
 export const facts: BuildFacts = {
   programOf: (module) => `program of ${module}`,
   hostFiles: laid('h'),
   guestFiles: { web: laid('g1'), twin: laid('g2'), other: laid('g3') },
-  occupied: { box: MiB },
+  occupied: Object.fromEntries(IMPORTS.map((stage) => [stage, MiB])),
   mmdebstrap: 'mmdebstrap 1',
   tools: 't',
 }
 
-const files = { folder: '/profiles', sshKeyFiles: {}, virtualSizes: { box: 1 << 30 } }
+const files = {
+  folder: '/profiles',
+  sshKeyFiles: {},
+  virtualSizes: { 'guest.box/disk0': 2 ** 30, 'guest.box/disk2': 2 ** 30 },
+}
 export const plan = makePlan(profile, lock, files)
 
 const secrets = new Keyed<Secrets>({ passwordHash: null, wifi: [] }, '')

@@ -2,6 +2,7 @@
  * Rules about one guest at a time, and its ties to the host.
  */
 import { formatBytes } from '../../base/units.js'
+import { MOST_CDROMS, MOST_DISKS } from '../../guest/domain-devices.js'
 import type { Finding } from '../../yaml/problems.js'
 import { meantHint } from '../../yaml/wording.js'
 import { isMachine, machinesMeant } from '../names.js'
@@ -9,6 +10,7 @@ import { DEFAULTS, type Guest } from '../profile.gen.js'
 import {
   bytesOf,
   debianOf,
+  drivesOf,
   entries,
   guestsOf,
   memoryOf,
@@ -117,6 +119,21 @@ const diskBelowBase: GuestRule = function* ({ value, path }) {
   yield { code: 'disk-smaller-than-base', path: [...path, 'disk'], message }
 }
 
+/** Of each kind as many as the guest's machine has places for. */
+const driveCount: GuestRule = function* (guest) {
+  const drives = drivesOf(guest)
+  const cdroms = drives.filter(({ value }) => 'iso' in value)
+  const disks = drives.filter(({ value }) => !('iso' in value))
+  const tooMany = (what: string, most: number, found: Placed<unknown>[]): Finding[] => {
+    const first = found[most]
+    return first
+      ? [{ code: 'too-many', path: first.path, message: `a guest has at most ${most} ${what}` }]
+      : []
+  }
+  yield* tooMany('disks beside its first', MOST_DISKS - 1, disks)
+  yield* tooMany('CDs', MOST_CDROMS, cdroms)
+}
+
 const GUEST_RULES: GuestRule[] = [
   memory,
   cpus,
@@ -129,6 +146,7 @@ const GUEST_RULES: GuestRule[] = [
   secureBoot,
   machine,
   diskBelowBase,
+  driveCount,
 ]
 
 /** A value that the schema refused is no answer: that is reported by itself. */

@@ -7,7 +7,7 @@
 import { alignUp, type Bytes, formatSize, MiB, SECTOR } from '../../base/units.js'
 import type { Finding } from '../../yaml/problems.js'
 import type { Guest } from '../profile.gen.js'
-import { bytesOf, debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
+import { bytesOf, debianOf, drivesOf, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 interface Unit {
   bytes: Bytes
@@ -36,12 +36,13 @@ const stick: Rule = function* ({ stick }) {
   }
 }
 
-function* guestSizes({ value, path }: Placed<Sound<Guest>>): Generator<Finding> {
+function* guestSizes(guest: Placed<Sound<Guest>>): Generator<Finding> {
+  const { value, path } = guest
   const debian = debianOf(value)
   const place = [...path, 'source', 'debian', 'size']
   if (debian && 'size' in debian) yield* odd({ value: debian.size, path: place }, MIBS)
   yield* odd({ value: value.disk, path: [...path, 'disk'] }, SECTORS)
-  for (const disk of entries(value.disks, [...path, 'disks'])) {
+  for (const disk of drivesOf(guest)) {
     yield* odd({ value: disk.value.size, path: [...disk.path, 'size'] }, SECTORS)
   }
 }

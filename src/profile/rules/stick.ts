@@ -16,7 +16,7 @@ import { DEFAULTS, type Guest, type Profile } from '../profile.gen.js'
 import {
   bytesOf,
   debianOf,
-  entries,
+  drivesOf,
   guestsOf,
   memoryOf,
   type Placed,
@@ -59,15 +59,18 @@ const partitions: Rule = function* (profile) {
 }
 
 /** A guest's disks, the one with the base image first. The size of a base that is an image is not known here. */
-function disksOf({ value, path }: Placed<Sound<Guest>>): Placed<Bytes>[] {
+function disksOf(guest: Placed<Sound<Guest>>): Placed<Bytes>[] {
+  const { value, path } = guest
   const debian = debianOf(value)
   const base = debian && ('size' in debian ? debian.size : DEFAULTS.debianTree.size)
   const first: Placed<Bytes> =
     value.disk === undefined
       ? { value: bytesOf(base), path: [...path, 'source', 'debian', 'size'] }
       : { value: bytesOf(value.disk), path: [...path, 'disk'] }
-  const others = entries(value.disks, [...path, 'disks'])
-  return [first, ...others.map((disk) => ({ value: bytesOf(disk.value.size), path: [...disk.path, 'size'] }))]
+  return [
+    first,
+    ...drivesOf(guest).map((disk) => ({ value: bytesOf(disk.value.size), path: [...disk.path, 'size'] })),
+  ]
 }
 
 /** A guest that fills all its disks shall not run out of stick: the first disk that is too much is reported. */

@@ -4,7 +4,7 @@
 import type { Code } from '../../base/codes.js'
 import { type Finding, formatPath } from '../../yaml/problems.js'
 import type { Guest } from '../profile.gen.js'
-import { entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
+import { drivesOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 function* duplicates(
   code: Code,
@@ -64,9 +64,11 @@ const hostPorts: Rule = (profile) =>
   )
 
 const diskSerials: Rule = (profile) =>
-  guestsOf(profile).flatMap(({ value, path }) => {
-    const disks = entries(value.disks, [...path, 'disks'])
-    const serials = disks.map((disk) => ({ value: disk.value.serial, path: [...disk.path, 'serial'] }))
+  guestsOf(profile).flatMap((guest) => {
+    const serials = drivesOf(guest).map((disk) => ({
+      value: disk.value.serial,
+      path: [...disk.path, 'serial'],
+    }))
     return [...duplicates('duplicate-serial', 'serial', serials)]
   })
 

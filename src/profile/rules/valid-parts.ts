@@ -50,6 +50,20 @@ export function fileLists(profile: Sound<Profile>): Placed<Sound<RootFile>>[][] 
   ]
 }
 
+/** What a drive beside the first disk can say, whatever kind it is. */
+export interface DriveParts {
+  size?: string | undefined
+  serial?: string | undefined
+  image?: string | undefined
+  format?: 'qcow2' | 'raw' | undefined
+  iso?: string | undefined
+}
+
+/** The drives of a guest beside its first disk. */
+export function drivesOf({ value, path }: Placed<Sound<Guest>>): Placed<DriveParts>[] {
+  return entries<DriveParts>(value.disks, [...path, 'disks'])
+}
+
 /** Bytes of a size that the schema allowed; 0 for one that is not there. */
 export function bytesOf(size: string | undefined): Bytes {
   return size === undefined ? 0 : (parseBytes(size) ?? 0)

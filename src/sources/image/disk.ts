@@ -1,5 +1,5 @@
 /**
- * A guest from a disk image of the user's: checked, then taken as a base image.
+ * A disk image or an ISO of the user's: checked, then taken as a base.
  *
  * Every outside image is hostile until checked. It is copied first, so that what was checked is what is used. Its
  * header is read by our own code before any tool opens it, and tools are told the format: one that guesses would
@@ -14,6 +14,7 @@ import type { Keyed } from '../../base/keyed.js'
 import type { ToolRunner } from '../../base/tool.js'
 import { exitStatus, lastWords } from '../../base/tool-errors.js'
 import { alignUp, type Bytes, GiB, MiB } from '../../base/units.js'
+import type { ImageFormat } from '../../disk/image.js'
 import { examineUserImage } from '../../disk/image-file.js'
 import type { Qcow2Header } from '../../disk/qcow2.js'
 import { copySparse } from '../../disk/sparse.js'
@@ -22,7 +23,7 @@ import type { StageDefinition, StageOutput, Workbench } from '../../store/stage.
 export interface ImageInputs {
   /** Path of the image on the builder: not in the key, which has its bytes. */
   path: Keyed<string>
-  format: 'qcow2' | 'raw'
+  format: ImageFormat
   sha256: Sha256
   size: Bytes
 }
@@ -82,7 +83,7 @@ async function copyImage({ path, size }: ImageSource, copy: string): Promise<voi
 }
 
 /**
- * Takes the image into `scratch` as a qcow2 that stands alone. Throws `image-changed` when it is not the locked one,
+ * Takes the image into `scratch` as a qcow2 that stands alone, an ISO as it is. Throws `image-changed` when it is not the locked one,
  * `image-damaged` and `image-unchecked`, and what `imageVirtualSize` throws.
  */
 export async function takeImage(source: ImageSource, scratch: string, tools: ToolRunner): Promise<string> {
@@ -94,6 +95,7 @@ export async function takeImage(source: ImageSource, scratch: string, tools: Too
     })
   }
   const { qcow2 } = await examineUserImage(copy.path, source.format, source.path)
+  if (source.format === 'iso') return copy.path
   const qemu: Qemu = (args, { memory, seconds, file }, onLine) =>
     tools.run({
       tool: 'prlimit',

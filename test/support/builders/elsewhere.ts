@@ -144,8 +144,8 @@ export async function otherSystem(
 /** Ubuntu's archive keys, which Debian has in a package of its newer releases. */
 async function ubuntuKeyring(folder: string): Promise<string> {
   const run = { store: await Store.open(storeFolder()), progress: silent }
-  const set = { set: 'tools.keyring', suite: 'trixie', packages: ['ubuntu-keyring'] }
-  const lock = await makeLock({ packages: [set], images: {}, mirror: undefined }, run.store)
+  const set = { set: 'tools.keyring', suite: 'trixie', architecture: 'amd64', packages: ['ubuntu-keyring'] }
+  const lock = await makeLock({ packages: [set], files: {}, mirror: undefined }, run.store)
   const debs = (await lockedDebs({ lock, archives: archivesOf(lock) }, [set.set], run))[set.set] ?? []
   const deb = debs.find(({ item }) => item.name === 'ubuntu-keyring')
   if (!deb) throw new Error('Debian 13 has no package ubuntu-keyring')

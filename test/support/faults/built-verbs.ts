@@ -61,7 +61,7 @@ export async function makeBuilt(files: Files): Promise<Built> {
   )
   await pruneOthers(store, lock, started)
   const whole = readFileSync(files.lock, 'utf8')
-  const loose = `${JSON.stringify({ ...(JSON.parse(whole) as Lock), images: {} }, null, 1)}\n`
+  const loose = `${JSON.stringify({ ...(JSON.parse(whole) as Lock), files: {} }, null, 1)}\n`
   const { sha256 } = await sha256File(image)
   return { files, store, stages, sha256, off, lock: { whole, loose } }
 }
