@@ -16,6 +16,7 @@ import type { Ending } from '../pc/session.js'
 import type { Firmware } from '../pc/virtual-pc.js'
 import type { ManifestGuest, StickManifest } from '../stick/manifest.js'
 import type { Workplace } from '../store/workplace.js'
+import { otherDisks } from './expected-disks.js'
 import { sizesOn, tooMuchOf } from './expected-sizes.js'
 import { openScreens, type Screen, type Screens } from './screens.js'
 import { type Moment, openTimeline, type Timeline } from './timeline.js'
@@ -286,15 +287,14 @@ export function judgeEvents(
   return checks
 }
 
-function guestCheck(
-  { name, ready }: ManifestGuest,
-  told: GuestEvent | undefined,
-  up: boolean,
-  why: string,
-): Check {
+function guestCheck(guest: ManifestGuest, told: GuestEvent | undefined, up: boolean, why: string): Check {
+  const { name, ready } = guest
   const check = (passed: boolean, detail: string): Check => ({ name: `guest ${name}`, passed, detail })
   if (!told && up && why) return check(false, `it was not ready ${why}`)
   if (!told) return check(false, `the stick said nothing of it ${why}`.trimEnd())
+  // With a note, it is a domain that somebody edited.
+  const others = told.hardware && told.note === '' ? otherDisks(told.hardware, guest) : ''
+  if (others) return check(false, others)
   if (told.state === 'ready') return check(true, `ready after ${Math.round(told.seconds)} s`)
   if (told.state === 'started' && ready.kind === 'none') return check(true, 'started, not proven')
   return check(false, told.reason ? `${told.state}: ${told.reason}` : told.state)

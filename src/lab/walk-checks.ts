@@ -10,6 +10,7 @@ import type { GuestEvent, Hardware, HostEvent, ReportEvent } from '../guest/repo
 import type { Sized } from '../guest/sizing.js'
 import type { VirtualPc } from '../pc/virtual-pc.js'
 import type { ManifestGuest } from '../stick/manifest.js'
+import { otherDisks } from './expected-disks.js'
 import type { Check } from './prove.js'
 
 /** What the stick reported on one PC. */
@@ -91,19 +92,16 @@ const IDENTITY = {
   uuid: 'UUID',
   macs: 'MAC addresses',
   serial: 'SMBIOS serial',
-  diskSerials: 'disk serials',
 } as const satisfies Partial<Record<keyof Hardware, string>>
 
-function identityCheck(
-  { name, hardware }: GuestEvent,
-  { uuid }: ManifestGuest,
-  before: readonly Stop[],
-): Check {
+function identityCheck({ name, hardware }: GuestEvent, guest: ManifestGuest, before: readonly Stop[]): Check {
   const answer = (passed: boolean, detail: string) => check(`identity ${name}`, passed, detail)
   if (!hardware) return answer(false, UNKNOWN_HARDWARE)
+  const { uuid } = guest
   if (hardware.uuid !== uuid) return answer(false, `its UUID is ${hardware.uuid}, and was built as ${uuid}`)
-  if (hardware.serial === '' || hardware.diskSerials.length === 0)
-    return answer(false, 'it has no SMBIOS serial, or no disk with one')
+  if (hardware.serial === '') return answer(false, 'it has no SMBIOS serial')
+  const others = otherDisks(hardware, guest)
+  if (others) return answer(false, others)
   const first = before.find((stop) => runningGuest(stop, name)?.hardware)
   if (!first) return answer(true, `UUID ${uuid}`)
   const known = runningGuest(first, name)?.hardware as Hardware

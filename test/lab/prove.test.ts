@@ -149,3 +149,19 @@ t.test('a guest that the PC is too small for passes when the stick says just tha
   t.equal(judged({ reason: 'no data partition' }), false)
   t.equal(judged({ state: 'ready', reason: '' }), false)
 })
+
+t.test(
+  'a guest that runs without a disk of its own did not pass, unless somebody edited its domain',
+  async (t) => {
+    const drives = [{ kind: 'overlay', serial: 'A' }, { kind: 'cdrom' }, { kind: 'empty', serial: 'B' }]
+    const stick = manifest({ ...log, drives } as typeof log)
+    const judged = (diskSerials: string[], note = '') => {
+      const hardware = { diskSerials } as unknown as GuestEvent['hardware']
+      const events = [host, { ...guest('web', 'ready'), hardware, note }, done]
+      return verdict(events, stick).find((line) => line.includes('guest web'))
+    }
+    t.match(judged(['A', 'B']), /^ok /)
+    t.equal(judged(['A']), 'FAILED guest web: its disks are A, and were built as A, B')
+    t.match(judged(['A'], 'its domain is not as it was defined'), /^ok /)
+  },
+)

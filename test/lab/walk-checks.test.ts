@@ -24,7 +24,14 @@ const ready: GuestEvent = {
   hardware,
 }
 
-const counter = { name: 'counter', uuid: UUID, changes: 'keep', autostart: 10 } as unknown as ManifestGuest
+const drives = ['KV-d1', 'KV-d2'].map((serial) => ({ kind: 'empty', serial }))
+const counter = {
+  name: 'counter',
+  uuid: UUID,
+  changes: 'keep',
+  autostart: 10,
+  drives,
+} as unknown as ManifestGuest
 const forgetful: ManifestGuest = { ...counter, changes: 'discard' }
 
 const planned: Sized = {
@@ -137,10 +144,10 @@ t.test('each part of the identity counts', async (t) => {
   const changes: [Partial<Hardware>, string][] = [
     [{ macs: ['52:54:00:00:00:02'] }, 'MAC addresses: 52:54:00:00:00:01 on a, 52:54:00:00:00:02 here'],
     [{ serial: 'KV-2' }, 'SMBIOS serial: KV-1 on a, KV-2 here'],
-    [{ diskSerials: ['KV-d2', 'KV-d1'] }, 'disk serials: KV-d1,KV-d2 on a, KV-d2,KV-d1 here'],
+    [{ diskSerials: ['KV-d2', 'KV-d1'] }, 'its disks are KV-d2, KV-d1, and were built as KV-d1, KV-d2'],
     [{ uuid: 'f' }, `its UUID is f, and was built as ${UUID}`],
-    [{ serial: '' }, 'it has no SMBIOS serial, or no disk with one'],
-    [{ diskSerials: [] }, 'it has no SMBIOS serial, or no disk with one'],
+    [{ serial: '' }, 'it has no SMBIOS serial'],
+    [{ diskSerials: [] }, 'its disks are none, and were built as KV-d1, KV-d2'],
   ]
   for (const [change, words] of changes) {
     const stops = [stop('a'), stop('b', { hardware: { ...hardware, ...change } })]
