@@ -7,7 +7,7 @@
  */
 
 import { existsSync } from 'node:fs'
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { sha256File } from '../base/digests.js'
@@ -16,6 +16,7 @@ import { fileError } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../base/tool.js'
 import { exitStatus } from '../base/tool-errors.js'
+import { writeFile } from '../base/write-file.js'
 import type { LockedPackage, PackageRequest } from './types.js'
 
 const KEYRING = '/usr/share/keyrings/debian-archive-keyring.gpg'

@@ -5,7 +5,6 @@
  * that they were loaded from, at `/EFI/debian`. The loaders come from the tools tree. Left out: fbx64.efi, which
  * would write boot entries into the PC.
  */
-import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import {
   ARCHITECTURES,
@@ -15,6 +14,7 @@ import {
 } from '../arch/architecture.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import { type FatFile, writeFat } from '../disk/fat.js'
 
 /** Partition number of the ESP in every layout of ours: GRUB's BIOS core image has it built in. */

@@ -1,10 +1,11 @@
 /**
  * Laying: the user's files as `lay.sh` takes them, and what a root refuses of a profile.
  */
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
 import { packageFile } from '../base/package.js'
+import { writeFile } from '../base/write-file.js'
 import { plannedEntries, writeTar } from './files.js'
 import type { PlannedFile } from './types.js'
 

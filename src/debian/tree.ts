@@ -4,13 +4,14 @@
  * Left out: what makes a tree a host or a guest; that is the business of those rooms.
  */
 
-import { link, mkdir, writeFile } from 'node:fs/promises'
+import { link, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Sha256, sha256 } from '../base/digests.js'
 import type { Keyed } from '../base/keyed.js'
 import { packageFile } from '../base/package.js'
 import { shellWords } from '../base/shell.js'
 import { systemTools } from '../base/tool.js'
+import { writeFile } from '../base/write-file.js'
 import type { Room, StageDefinition, StageOutput, Workbench } from '../store/stage.js'
 import { debFileName } from './apt.js'
 import { runInNamespace } from './script.js'

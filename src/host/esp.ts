@@ -1,12 +1,11 @@
 /**
  * The stick's ESP: boot loaders, their configuration, kernel and initrd, and the manifest.
  */
-
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import type { Bytes } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import { writeEsp } from '../debian/boot.js'
 import { LOADING_PREFIX } from '../guest/report.js'
 import type { Plan } from '../plan/types.js'

@@ -4,12 +4,13 @@
  *
  * `overlay/` is laid out as the stick's root; what depends on the profile is written here as text.
  */
-import { copyFile, writeFile } from 'node:fs/promises'
+import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Keyed } from '../base/keyed.js'
 import { packageFile } from '../base/package.js'
 import { shellWords } from '../base/shell.js'
 import { GiB, MiB } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import {
   keyedFiles,
   type LaidFiles,

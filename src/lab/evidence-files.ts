@@ -3,8 +3,9 @@
  *
  * Left out: what stands in them (`report-html.ts`, `junit.ts`), and what each boot leaves itself (`prove.ts`).
  */
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeFile } from '../base/write-file.js'
 import type { Evidence, Pictures } from './evidence.js'
 import { junitXml } from './junit.js'
 import type { Proof } from './prove.js'

@@ -5,13 +5,14 @@
  * GUID of its image, which derives from all that is on that image.
  */
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { ifThere } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
 import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, formatBytes, GiB } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import type { Inspection } from '../media/inspect.js'
 
 /** A common stick, where nobody says. */

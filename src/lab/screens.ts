@@ -5,12 +5,13 @@
  * Left out: what is made of them (`report-html.ts`).
  */
 
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { shellWords } from '../base/shell.js'
 import { systemTools } from '../base/tool.js'
 import { type Bytes, MiB } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import { type GuestEvent, LOADING_PREFIX, SERIAL_PREFIX } from '../guest/report.js'
 import { isBlank, isPng } from './png.js'
 import type { Trial } from './trial.js'

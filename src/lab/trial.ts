@@ -4,12 +4,13 @@
  * Left out: whether it did well (`prove.ts`).
  */
 
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { removeScratch } from '../base/namespace.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import type { Accelerator } from '../guest/definition.js'
 import type { ReportEvent } from '../guest/report.js'
 import { type Inspection, inspectImage } from '../media/inspect.js'

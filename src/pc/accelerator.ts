@@ -4,12 +4,13 @@
  */
 
 import { constants } from 'node:fs'
-import { access, writeFile } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import type { ToolRunner } from '../base/tool.js'
 import { ToolError } from '../base/tool-errors.js'
 import { MiB } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import type { Accelerator } from '../guest/definition.js'
 
 /** Seconds for what takes a tenth of one where KVM works. */

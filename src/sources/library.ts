@@ -1,10 +1,11 @@
 /**
  * The library: one read-only file system with every guest's base image and definition, and a verity tree behind it.
  */
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson, derivedUuid, type Json, type Sha256, sha256 } from '../base/digests.js'
 import { alignUp, type Bytes, KiB, MiB } from '../base/units.js'
+import { writeFile } from '../base/write-file.js'
 import { writeExt4 } from '../disk/ext4.js'
 import { appendHashTree } from '../disk/hash-tree.js'
 import {

@@ -4,12 +4,13 @@
  * It covers names, kinds, permissions, links and bytes. Left out: owners and times, which are the builder's own.
  */
 import { createHash } from 'node:crypto'
-import { lstat, readFile, readlink, writeFile } from 'node:fs/promises'
+import { lstat, readFile, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { canonicalJson, type Sha256, sha256 } from '../base/digests.js'
 import { isAbsent, isLost } from '../base/file-errors.js'
 import { namesBelow } from '../base/list-tree.js'
 import { limited } from '../base/parallel.js'
+import { writeFile } from '../base/write-file.js'
 
 /** Not a part of what it covers. Its mtime is when the tree was used last. */
 const DIGEST_FILE = 'digest'
