@@ -8,6 +8,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { errorWords } from '../base/file-errors.js'
 import { shellWords } from '../base/shell.js'
 import { systemTools } from '../base/tool.js'
 import { type Bytes, MiB } from '../base/units.js'
@@ -102,7 +103,7 @@ function openAlbum(report: string): Album {
         await writeFile(join(report, file), await png)
         page.kept = true
       } catch (error) {
-        miss(name, (error as Error).message)
+        miss(name, errorWords(error))
       }
     },
     miss,

@@ -7,6 +7,7 @@
 import { copyFile, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
+import { ifThere } from '../base/file-errors.js'
 import { removeScratch } from '../base/namespace.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
@@ -305,11 +306,10 @@ function sshCommand(
   return ['ssh', ...identity, ...known, '-p', `${portHere(forwards, SSH_PORT)}`, `${host.admin}@127.0.0.1`]
 }
 
-/** Saves what a trial leaves behind, under fixed names, in a folder that is there. */
+/** Saves what a trial leaves behind, under fixed names, in a folder that is there. The stick may have written neither. */
 export async function saveReport({ pc }: Trial, target: string): Promise<void> {
-  // The stick may have written neither.
-  await copyFile(pc.serialLog, join(target, 'serial.log')).catch(() => {})
-  await copyFile(pc.reportLog, join(target, 'report.jsonl')).catch(() => {})
+  await ifThere(copyFile(pc.serialLog, join(target, 'serial.log')))
+  await ifThere(copyFile(pc.reportLog, join(target, 'report.jsonl')))
 }
 
 /** How a trial is run in this PC. */

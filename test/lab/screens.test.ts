@@ -2,7 +2,7 @@
  * Pictures of a trial that is played: what is taken when, and that nothing of it can fail a boot.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -111,6 +111,16 @@ t.test('a PC without a screen', async (t) => {
   t.strictSame(screens.taken(), [])
   const names = screens.missing().map((line) => line.split(':')[0])
   t.strictSame(names.sort(), ['banner', 'failure', 'firmware', 'grub'])
+})
+
+t.test('a picture that the disk has no room for is told in words', async (t) => {
+  const { screens, trial, screen, report } = await played(t)
+  symlinkSync('/dev/full', join(report, 'screen.png'))
+  screens.watch(trial)
+  screen.png = picture(1)
+  await screens.close(trial, { done: false, good: false })
+  t.strictSame(screens.taken(), [])
+  t.ok(screens.missing().includes('failure: the disk got full'))
 })
 
 /** What a stick answers with, whose virsh is a script of ours. */
