@@ -8,6 +8,7 @@ import type { Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { errorHint, errorWords } from '../base/file-errors.js'
 import { lookUp } from '../base/lookup.js'
 import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
@@ -56,7 +57,7 @@ const TREE_ALIGNMENT = 4 * KiB
 
 /**
  * Reads an image; with `devices` also what is on a disk, such as `/dev/sdb`. Throws KeyvisorError `not-an-image` for what
- * is no GPT disk, and `image-damaged` when no copy of its GPT can be believed (a truncated download, for one), and `image-unreadable` where reading fails.
+ * is no GPT disk, and `image-damaged` when no copy of its GPT can be believed (a truncated download, for one), and `image-unreadable` where opening or reading it fails.
  */
 export async function inspectImage(path: string, devices = false): Promise<Inspection> {
   const file = await openFile(path)
@@ -94,8 +95,8 @@ async function openFile(path: string): Promise<FileHandle> {
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT')
       throw new KeyvisorError('no-such-file', `${path} does not exist`, { hint: 'name an image', cause })
-    const hint = code === 'EACCES' ? 'run this with sudo, or make it readable' : undefined
-    throw notAnImage(path, `cannot be opened: ${(cause as Error).message}`, hint, cause)
+    const hint = code === 'EACCES' ? 'run this with sudo, or make it readable' : errorHint(cause)
+    throw new KeyvisorError(UNREADABLE, `${path} cannot be opened: ${errorWords(cause)}`, { hint, cause })
   }
 }
 
@@ -114,7 +115,7 @@ async function mediumOf(path: string, stat: Stats, devices: boolean): Promise<Me
 export function readerOf(path: string, file: FileHandle): ReadAt {
   return async (offset, length) => {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset).catch((cause) => {
-      throw new KeyvisorError(UNREADABLE, `${path} cannot be read at byte ${offset}: ${cause.message}`, {
+      throw new KeyvisorError(UNREADABLE, `${path} cannot be read at byte ${offset}: ${errorWords(cause)}`, {
         hint: "look into the kernel's log (dmesg): the disk that it is on may fail",
         cause,
       })
@@ -173,8 +174,8 @@ function noDisk(path: string, errors: (KeyvisorError | undefined)[]): KeyvisorEr
 
 const NAME_AN_IMAGE = 'name an image that `keyvisor build` wrote (unpack it first where it is compressed)'
 
-function notAnImage(path: string, why: string, hint = NAME_AN_IMAGE, cause?: unknown): KeyvisorError {
-  return new KeyvisorError('not-an-image', `${path} is not a disk image: it ${why}`, { hint, cause })
+function notAnImage(path: string, why: string, hint = NAME_AN_IMAGE): KeyvisorError {
+  return new KeyvisorError('not-an-image', `${path} is not a disk image: it ${why}`, { hint })
 }
 
 function mbrNotes({ value, error }: Attempt<Mbr>): string[] {

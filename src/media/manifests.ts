@@ -4,6 +4,7 @@
  */
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { isAbsent } from '../base/file-errors.js'
 import { openUserFile, readUserText } from '../base/user-file.js'
 import { changesOf, type Difference } from './compare.js'
 import { inspectImage } from './inspect.js'
@@ -29,14 +30,18 @@ export async function isManifest(path: string): Promise<boolean> {
   }
 }
 
-/** The manifest that `build` wrote beside an image; null where there is none, or none that can be read. */
+/** The manifest that `build` wrote beside an image; null where there is none. Rejects where the disk does not give it. */
 export async function readBeside(image: string): Promise<Json> {
-  return readManifest(image.replace(/\.img$/, '.manifest.json')).catch(() => null)
+  return readManifest(image.replace(/\.img$/, '.manifest.json')).catch((error) => {
+    if (error instanceof KeyvisorError || isAbsent(error)) return null
+    throw error
+  })
 }
 
 async function readManifest(path: string): Promise<Json> {
+  const text = await readUserText(path)
   try {
-    return JSON.parse(await readUserText(path)) as Json
+    return JSON.parse(text) as Json
   } catch (cause) {
     throw new KeyvisorError('not-a-manifest', `${path} is no manifest: ${(cause as Error).message}`, {
       hint: 'name an image or a manifest that `keyvisor build` wrote',

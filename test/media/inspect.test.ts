@@ -220,4 +220,9 @@ t.test('what is not an image', async (t) => {
     message: /zeros\.img is not a disk image: it has no GUID partition table/,
   })
   await t.rejects(inspectImage(join(folder, 'absent.img')), { code: 'no-such-file' })
+  await t.rejects(inspectImage(join(folder, 'text.img', 'below.img')), {
+    code: 'image-unreadable',
+    message: /below\.img cannot be opened: a part of the path is a file, and no folder$/,
+    hint: /^correct the path/,
+  })
 })
