@@ -48,7 +48,7 @@ const STARTS_WITHIN = 60
 /**
  * Switches the PC on; resolves when QEMU answers. `folder` is where the PC's logs, socket and variables are, and is
  * its own. Throws KeyvisorError `tool-failed` with QEMU's words when it does not start, `qemu-silent` when it starts and
- * does not answer.
+ * does not answer, and what the file system refuses.
  *
  * @param patience seconds for its first answer
  */
@@ -64,18 +64,22 @@ export async function startSession(
   const gone = new AbortController()
   const stopFollowing = followLogs(pc, watch)
   const ended = runQemu(pc, folder, binds, tools, plug.signal).finally(() => {
-    gone.abort(new Error('QEMU ended at once'))
+    gone.abort(silent('QEMU ended before it answered'))
     return stopFollowing()
   })
   // Whoever waits for it later still sees the rejection.
   ended.catch(() => {})
-  const late = setTimeout(() => gone.abort(silence(patience)), patience * 1000)
+  const late = setTimeout(
+    () => gone.abort(silent(`QEMU was started, and did not answer within ${patience} s`)),
+    patience * 1000,
+  )
   const qmp = await connect(pc, folder, watch, gone.signal)
     .catch(async (error) => {
+      const why = gone.signal.aborted ? gone.signal.reason : error
       plug.abort()
       // What QEMU itself said at its end tells more than that it could not be reached.
       await ended
-      throw gone.signal.aborted ? gone.signal.reason : error
+      throw why
     })
     .finally(() => clearTimeout(late))
   return {
@@ -94,10 +98,8 @@ export async function startSession(
   }
 }
 
-function silence(seconds: number): KeyvisorError {
-  return new KeyvisorError('qemu-silent', `QEMU was started, and did not answer within ${seconds} s`, {
-    hint: 'try again when this machine has less to do',
-  })
+function silent(message: string): KeyvisorError {
+  return new KeyvisorError('qemu-silent', message, { hint: 'try again when this machine has less to do' })
 }
 
 /** Reaches QEMU, and what guests send through it. */

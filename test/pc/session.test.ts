@@ -52,6 +52,13 @@ function played(folder: string, obeys: boolean, answers = true): ToolRunner {
   return { argv: () => [], run }
 }
 
+/** A QEMU that hangs before it has a socket. */
+const deaf: ToolRunner = {
+  argv: () => [],
+  run: ({ signal }) =>
+    new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Interrupted()))),
+}
+
 const host = '{"event":"host","name":"x"}'
 const done = '{"event":"done","seconds":1}'
 
@@ -114,6 +121,7 @@ t.test('a QEMU that aborts is told from one that refuses its arguments', async (
   await t.rejects(start('echo assertion failed >&2; kill -ABRT $$'), { code: 'qemu-broke' })
   await t.rejects(start('echo bad -smp >&2; exit 1'), { code: 'tool-failed' })
   await t.rejects(start('kill -KILL $$'), { code: 'tool-killed' })
+  await t.rejects(start('exit 0'), { code: 'qemu-silent' }, 'switched off at once')
 })
 
 t.test('one that starts and does not answer is ended, and said to be silent', async (t) => {
@@ -121,10 +129,11 @@ t.test('one that starts and does not answer is ended, and said to be silent', as
   const watch = { onEvent() {}, onSerial() {} }
   const silent = played(folder, false, false)
   await t.rejects(startSession(pcIn(folder), folder, [], watch, silent, 0.3), { code: 'qemu-silent' })
-  const deaf: ToolRunner = {
-    argv: () => [],
-    run: ({ signal }) =>
-      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(new Interrupted()))),
-  }
   await t.rejects(startSession(pcIn(folder), folder, [], watch, deaf, 0.3), { code: 'qemu-silent' })
+})
+
+t.test('a folder that cannot be opened is what went wrong, and not how QEMU then ended', async (t) => {
+  const gone = join(socketFolder(t), 'gone')
+  const watch = { onEvent() {}, onSerial() {} }
+  await t.rejects(startSession(pcIn(gone), gone, [], watch, deaf), { code: 'ENOENT', path: gone })
 })
