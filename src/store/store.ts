@@ -102,7 +102,7 @@ export class Store {
   static async open(folder: string): Promise<Store> {
     try {
       for (const name of ['objects', 'records', 'trees', 'tmp']) await makeFolder(join(folder, name))
-      const probe = join(folder, 'tmp', `probe-${randomBytes(6).toString('hex')}`)
+      const probe = join(folder, 'tmp', await ownName('probe'))
       await writeFile(probe, '')
       await rm(probe)
     } catch (cause) {
