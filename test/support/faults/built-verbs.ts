@@ -2,9 +2,9 @@
  * Verbs that need a build, each with the store and the files that it begins with. A run takes seconds: only quick stages are
  * forgotten, and the image that is started switches its PC off.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, extname, join } from 'node:path'
 import { sha256File, sha256 as textDigest } from '../../../src/base/digests.js'
 import { silent } from '../../../src/base/progress.js'
 import { systemTools } from '../../../src/base/tool.js'
@@ -66,8 +66,14 @@ export async function makeBuilt(files: Files): Promise<Built> {
   return { files, store, stages, sha256, off, lock: { whole, loose } }
 }
 
-/** `mov dx,0x604; mov ax,0x2000; out dx,ax`: ACPI S5 of QEMU's q35, as `pc/accelerator.ts` has it. */
-const SWITCH_OFF = [0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef]
+/**
+ * Waits two seconds (BIOS, INT 15h, function 86h: so many microseconds in CX:DX), in which there is a picture of the
+ * firmware, and switches the PC off: ACPI S5 of QEMU's q35, as `pc/accelerator.ts` has it.
+ */
+const SWITCH_OFF = [
+  ...[0xb9, 0x1e, 0x00, 0xba, 0x80, 0x84, 0xb4, 0x86, 0xcd, 0x15], // mov cx,0x1e; mov dx,0x8480; mov ah,0x86; int 0x15
+  ...[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef], // mov dx,0x604; mov ax,0x2000; out dx,ax
+]
 
 /** Differs from the image also in the last sector of its ESP, where no file is. */
 async function switchingOff({ folder, image }: Files): Promise<string> {
@@ -116,12 +122,14 @@ export async function builtVerbs(built: Built): Promise<Verb[]> {
     },
     { ...common, name: 'inspect', args: ['inspect', image, '--json'], ready },
     { ...common, name: 'diff', args: ['diff', image, off, '--json'], ready },
-    { ...common, name: 'run', args: ['run', off, ...pc], ready },
+    { ...common, name: 'run', args: ['run', off, ...pc], ready, answerOf: withoutPc },
     {
       ...common,
       name: 'test',
       args: ['test', off, ...pc, '--report', join(out, 'report')],
       ready: () => unreported(built),
+      answerOf: (answer) => withoutPc(answer).replace(LAST_PICTURE, ''),
+      resultWrong: (failed) => reportWrong(join(out, 'report'), failed),
     },
   ]
 }
@@ -149,4 +157,34 @@ async function unpublished(built: Built): Promise<void> {
 async function unreported(built: Built): Promise<void> {
   await imageThere(built)
   rmSync(join(built.files.out, 'report'), { recursive: true, force: true })
+}
+
+/** Whichever of the two is faster just now. */
+function withoutPc(answer: string): string {
+  return answer.replace(/KVM|software emulation/g, 'ACCELERATOR').replace(/# CPUs?/g, '# CPU')
+}
+
+/** Pictures are no part of the verdict: where one fails, another is the last. */
+const LAST_PICTURE = /^(the last picture|there is no picture) of its screen.*$/m
+
+/** How each file of a report ends, where it is whole. */
+const ENDINGS: Record<string, string> = {
+  html: '</html>\n',
+  xml: '</testsuites>\n',
+  png: 'IEND\xae\x42\x60\x82',
+}
+
+/** What is there is whole; and all is there, or the report says why it is not. */
+function reportWrong(report: string, failed: boolean): string[] {
+  const names = existsSync(report) ? readdirSync(report) : []
+  const text = (name: string) => (names.includes(name) ? readFileSync(join(report, name), 'latin1') : '')
+  const halves = names.filter((name) => !text(name).endsWith(ENDINGS[extname(name).slice(1)] ?? ''))
+  const wrongs = halves.map((name) => `${join(report, name)} is not whole`)
+  if (failed) return wrongs
+  const missing = ['report.html', 'junit.xml', 'serial.log', 'report.jsonl'].filter(
+    (name) => !names.includes(name),
+  )
+  wrongs.push(...missing.map((name) => `${join(report, name)} is not there`))
+  const isSaid = names.includes('firmware.png') || text('report.html').includes('<li>firmware: ')
+  return isSaid ? wrongs : [...wrongs, 'nothing is said of the firmware, which has no picture']
 }

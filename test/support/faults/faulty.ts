@@ -3,7 +3,7 @@
  *
  * Left out: which calls fail (`errnos.ts`), and how they are made to (`tracing.ts`).
  */
-import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { sha256File } from '../../../src/base/digests.js'
@@ -24,6 +24,10 @@ export interface Verb extends Command {
   opened: Store
   /** What is wrong with it, where it is not to be as it was before. */
   storeWrong?: () => Promise<string[]>
+  /** What is the same in every run's answer; default all of it. */
+  answerOf?: (answer: string) => string
+  /** What is wrong with other files that it wrote. */
+  resultWrong?: (failed: boolean) => string[]
 }
 
 /** What became of one fault. */
@@ -45,20 +49,35 @@ function kindOf({ call, path }: Call): string {
     .replace(/objects\/[0-9a-f]{2}(\/|$)/, 'objects/XX$1')
     .replace(/trees\/KEY\/.*/, 'trees/KEY/FILE')
     .replace(/\d{4,}-.*?-[0-9a-f]{8}/, 'SCRATCH')
+    .replace(/screen-\d+/, 'screen-N')
   return `${call} ${kind}`
 }
 
+/** A fault, and the calls that it is tried at until one is met: at first those of one kind of file. */
+export interface Planned {
+  fault: Fault
+  calls: Call[]
+}
+
 /** Each errno of each call that the verb makes, at one file after the other, so that every kind of file is hit. */
-export function planFaults(calls: readonly Call[], random: (limit: number) => number): [Call, Fault][] {
+export function planFaults(calls: readonly Call[], random: (limit: number) => number): Planned[] {
   return Object.entries(ERRNOS).flatMap(([call, errnos]) => {
-    const kinds = byKind(calls.filter((one) => one.call === call))
+    const all = calls.filter((one) => one.call === call)
+    const kinds = byKind(all)
     const count = kinds.length === 0 ? 0 : Math.max(kinds.length, errnos.length)
-    return Array.from({ length: count }, (_, index): [Call, Fault] => {
+    return Array.from({ length: count }, (_, index): Planned => {
       const kind = kinds[index % kinds.length] as Call[]
       const errno = errnos[index % errnos.length] as string
-      return [kind[random(kind.length)] as Call, { call, errno }]
+      const others = all.filter((one) => !kind.includes(one))
+      return { fault: { call, errno }, calls: [...turned(kind, random), ...turned(others, random)] }
     })
   })
+}
+
+/** The same in a ring, from any one of them on. */
+function turned<T>(items: readonly T[], random: (limit: number) => number): T[] {
+  const first = random(items.length)
+  return [...items.slice(first), ...items.slice(0, first)]
 }
 
 function byKind(calls: readonly Call[]): Call[][] {
@@ -67,25 +86,45 @@ function byKind(calls: readonly Call[]): Call[][] {
   return [...kinds.values()]
 }
 
-/** The calls of a verb, and how it ends when nothing fails. */
+/** The calls that a verb makes each time, and how it ends when nothing fails. */
 export async function baseline(verb: Verb): Promise<{ calls: Call[]; sound: Ran; never: string[] }> {
   await verb.ready()
-  const { calls, ...sound } = await traced(verb, Object.keys(ERRNOS))
+  const { calls: first, ...sound } = await traced(verb, Object.keys(ERRNOS))
+  await verb.ready()
+  const again = await traced(verb, Object.keys(ERRNOS))
+  const calls = first.filter(({ call, path }) =>
+    again.calls.some((other) => other.call === call && other.path === path),
+  )
   const never = Object.keys(ERRNOS).filter((name) => !calls.some(({ call }) => call === name))
   return { calls, sound, never }
 }
 
+/** Calls at which a fault is tried: one that is made now and then, or under another name, is not met each time. */
+const TRIES = 5
+
+/** A run that met the fault. One that did not says nothing, and the next call is tried; the last says that none was met. */
+export async function tryFault(verb: Verb, { fault, calls }: Planned, sound: Ran): Promise<Outcome> {
+  const [first, ...others] = calls.slice(0, TRIES)
+  let outcome = await tryCall(verb, first as Call, fault, sound)
+  for (const call of others) {
+    if (outcome.ran.hits.length > 0) break
+    outcome = await tryCall(verb, call, fault, sound)
+  }
+  return outcome
+}
+
 /** One run with one fault, and everything that is wrong about it. */
-export async function tryFault(verb: Verb, call: Call, fault: Fault, sound: Ran): Promise<Outcome> {
+async function tryCall(verb: Verb, call: Call, fault: Fault, sound: Ran): Promise<Outcome> {
   await verb.ready()
   const before = await objectStamps(verb.opened)
   const ran = await failing(verb, call, fault)
   const failed = ran.code !== sound.code || saysError(ran)
   const wrongs = [
     ...wordsWrong(ran, verb.folder, failed),
-    ...(failed || answerOf(ran) === answerOf(sound) ? [] : ['another answer']),
+    ...(failed ? [] : answerWrong(verb, ran, sound)),
     ...(await writtenWrong(verb, failed)),
-    ...scratchWrong(verb, fault),
+    ...(verb.resultWrong?.(failed) ?? []),
+    ...(await scratchWrong(verb, call)),
     ...(await (verb.storeWrong?.() ?? storeWrong(verb.opened, before))),
   ]
   return { verb: verb.name, fault, path: call.path, wrongs, failed, ran }
@@ -93,6 +132,11 @@ export async function tryFault(verb: Verb, call: Call, fault: Fault, sound: Ran)
 
 function saysError({ stdout, stderr }: Ran): boolean {
   return /^keyvisor: /m.test(stderr) || stdout.includes('{"kind":"error"')
+}
+
+function answerWrong({ answerOf: same = (answer) => answer }: Verb, ran: Ran, sound: Ran): string[] {
+  const [answer, expected] = [ran, sound].map((one) => same(answerOf(one)))
+  return answer === expected ? [] : [`another answer: ${answer}, and not: ${expected}`]
 }
 
 /** Without progress, times, ports and process ids. */
@@ -162,15 +206,42 @@ async function storeWrong(store: Store, before: Map<string, string>): Promise<st
   return wrongs
 }
 
-/** Nothing is left in the way, but for what could not be removed; the next build removes that. */
-function scratchWrong({ opened, folder }: Verb, { call }: Fault): string[] {
-  const scratch = join(opened.folder, 'tmp')
-  const left = readdirSync(scratch).map((name) => join(scratch, name))
-  const out = join(folder, 'out')
-  if (existsSync(out)) {
-    const hidden = readdirSync(out).filter((name) => name.startsWith('.'))
-    left.push(...hidden.map((name) => join(out, name)))
+/** Nothing is left in the way, but for what could not be removed: a later run removes that. */
+async function scratchWrong({ opened, folder }: Verb, call: Call): Promise<string[]> {
+  const hidden = hiddenIn(join(folder, 'out'))
+  const wrongs = call.call === 'unlink' ? [] : hidden.map((path) => `${path} was left`)
+  for (const name of readdirSync(join(opened.folder, 'tmp'))) {
+    const path = join(opened.folder, 'tmp', name)
+    if (!isOfRemoval(call, path)) wrongs.push(`${path} was left`)
+    else if (!(await isStaleLater(opened, path))) wrongs.push(`${path} was left for good`)
+    rmSync(path, { recursive: true, force: true })
   }
-  for (const path of left) rmSync(path, { recursive: true, force: true })
-  return call === 'unlink' ? [] : left.map((path) => `${path} was left`)
+  for (const path of hidden) rmSync(path)
+  return wrongs
+}
+
+function hiddenIn(folder: string): string[] {
+  const names = existsSync(folder) ? readdirSync(folder) : []
+  return names.filter((name) => name.startsWith('.')).map((name) => join(folder, name))
+}
+
+/** Whether a thing that was left could not be removed, since this call failed: a folder's removal opens it. */
+function isOfRemoval({ call, path }: Call, left: string): boolean {
+  if (!`${path}/`.startsWith(`${left}/`)) return false
+  return (
+    call === 'unlink' ||
+    (call === 'openat' && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+  )
+}
+
+/** More than any process id (`PID_MAX_LIMIT` of proc(5)). */
+const NO_PROCESS = 2 ** 22 + 1
+
+/** Whether builds remove it when the process that it names is gone: here that is one of the tests, which lives. */
+async function isStaleLater(store: Store, path: string): Promise<boolean> {
+  const later = path.replace(`-${process.pid}-`, `-${NO_PROCESS}-`)
+  renameSync(path, later)
+  const stale = await store.staleScratch()
+  rmSync(later, { recursive: true, force: true })
+  return stale.includes(later)
 }

@@ -2,7 +2,7 @@
  * What came out of all faults: by verb, and together.
  */
 import type { Test } from 'tap'
-import { baseline, type Outcome, planFaults, tryFault, type Verb } from './faulty.js'
+import { baseline, type Outcome, type Planned, planFaults, tryFault, type Verb } from './faulty.js'
 
 export class Tally {
   readonly outcomes: Outcome[] = []
@@ -40,11 +40,11 @@ export async function tryVerb(
   const chosen =
     planned.length <= part
       ? planned
-      : Array.from({ length: part }, () => planned[random(planned.length)] as (typeof planned)[0])
-  for (const [call, fault] of chosen) {
-    const outcome = await tryFault(verb, call, fault, sound)
+      : Array.from({ length: part }, () => planned[random(planned.length)] as Planned)
+  for (const one of chosen) {
+    const outcome = await tryFault(verb, one, sound)
     tally.outcomes.push(outcome)
-    const { path, wrongs, failed, ran } = outcome
+    const { fault, path, wrongs, failed, ran } = outcome
     const name = `${fault.call} ${fault.errno} ${path.slice(verb.folder.length)}`
     t.ok(ran.hits.length > 0, `${name} is met`)
     t.strictSame(
