@@ -315,6 +315,8 @@ export interface Guest {
    * Drives beside the first disk. Disks, which an image may fill, are `vdb`, `vdc` and so on, in their order: up to 12, of which the guest itself has to partition and mount the empty ones. ISOs are CDs: up to 4.
    *
    * @maxItems 16
+   *
+   * Items: An empty disk, a disk from an image, or a CD.
    */
   disks?: (EmptyDisk | ImageDisk | IsoDrive)[]
   /**

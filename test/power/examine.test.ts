@@ -118,7 +118,7 @@ async function examine(folder: string, damage: Damage, tools: ToolRunner): Promi
     path: stick,
     partitions: [{ ...LIBRARY, payload: 'library' }],
     layout: { data: { number: 6, name: 'data' } },
-    manifest: { guests: [{ name: 'writer', base: 'abc' }] },
+    manifest: { guests: [{ name: 'writer', drives: [{ kind: 'overlay', base: 'abc' }] }] },
   } as unknown as Inspection
   const own = join(folder, 'own')
   await mkdir(own)
