@@ -114,7 +114,7 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'qemu-img')) {
       return stdout
     }
     t.match(await says('validate', profile), /: valid/)
-    t.match(await says('lock', profile), /^ {2}guest constructor +image, /m)
+    t.match(await says('lock', profile), /^ {2}guest constructor disk0 +192KiB, /m)
     t.match(await says('plan', profile), /check the image of guest constructor +stored$/m)
     t.match(await says('inspect', second.image), /^ {2}guest +constructor: bios, /m)
     t.match(await says('diff', second.image, second.image), /same/)
