@@ -220,7 +220,8 @@ export class Store {
     for (const path of await this.inScratch()) {
       if (!path.includes(`-${LEASE}-`) || (await isStale(path))) continue
       const found = await ifThere(stat(path))
-      if (found) oldest = Math.min(oldest, found.mtimeMs)
+      // In whole milliseconds, as `touch` sets times: a use in the lease's own millisecond is not before it.
+      if (found) oldest = Math.min(oldest, Math.floor(found.mtimeMs))
     }
     return oldest
   }
