@@ -47,6 +47,6 @@ export function sizes() {
     raw,
   )
   const manifest = JSON.parse(readFileSync(manifestFile, 'utf8'))
-  figure('root payload', manifest.root.size / MB, LIMITS.rootPayload, 'MB')
+  figure('root payload', manifest.slots.a.size / MB, LIMITS.rootPayload, 'MB')
   figure('image without guests, allocated', allocated / MB, LIMITS.image, 'MB')
 }

@@ -24,6 +24,8 @@ export interface Banner {
   cards: string[]
   admin: Admin
   host?: HostEvent
+  /** As the network event has them; absent before it. */
+  addresses?: string[]
   guests: GuestLine[]
   problems: string[]
   /** Guests that are paused because data is full. */
@@ -75,11 +77,9 @@ function keyFiles(name: string, home: string | undefined): string[] {
 
 export function bannerText(banner: Banner): string {
   const title = ['Keyvisor', banner.version, banner.name && `- ${banner.name}`].filter(Boolean).join(' ')
-  const rows: [string, string][] = [
-    ...(banner.host ? [['This PC', escaped(pcText(banner.host))] as [string, string]] : []),
-    ...labelled('Addresses', addresses(banner.cards)),
-    ...labelled('Guests', banner.guests.map(guestText).map(escaped)),
-    ...labelled('Problems', [...banner.problems, ...fullText(banner.full)].map(escaped)),
+  const plain = { ...banner, problems: [...banner.problems, ...fullText(banner.full)] }
+  const rows: Row[] = [
+    ...bannerRows(plain, addresses(banner.cards), escaped),
     ...labelled('Log in', logIn(banner.admin).map(escaped)),
     ['Shut down', 'press the power button, or: sudo poweroff'],
   ]
@@ -87,8 +87,28 @@ export function bannerText(banner: Banner): string {
   return `\n  ${escaped(title)}\n\n${lines.join('\n')}\n\n`
 }
 
+type Row = [label: string, text: string]
+
+/**
+ * What the stick found, and did.
+ *
+ * @param fit makes text fit for its reader; addresses are so already
+ */
+export function bannerRows(
+  { host, guests, problems }: Pick<Banner, 'host' | 'guests' | 'problems'>,
+  addresses: readonly string[],
+  fit = (text: string) => text,
+): Row[] {
+  return [
+    ...labelled('This PC', host ? [fit(pcText(host))] : []),
+    ...labelled('Addresses', addresses),
+    ...labelled('Guests', guests.map(guestText).map(fit)),
+    ...labelled('Problems', problems.map(fit)),
+  ]
+}
+
 /** The label stands before the first line only. */
-function labelled(label: string, lines: string[]): [string, string][] {
+function labelled(label: string, lines: readonly string[]): Row[] {
   return lines.map((line, index) => [index === 0 ? label : '', line])
 }
 

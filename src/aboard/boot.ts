@@ -24,6 +24,7 @@ import {
   virsh,
 } from './guest.js'
 import { readHardware } from './hardware.js'
+import { tellBooted } from './last-boot.js'
 import { type Machine, must } from './machine.js'
 import { openReport, type Report } from './report.js'
 import { awaitUplink, readNetwork, takenSubnets } from './uplink.js'
@@ -51,6 +52,7 @@ export function boot(machine: Machine): Booted {
   const placed = index && connectGuests(machine, report, index)
   const outcomes = placed ? startGuests(machine, report, placed.guests, pc, tellDamage) : []
   if (placed) attempt(report, 'network', () => report.tell(readNetwork(machine, placed.network)))
+  attempt(report, 'settings', () => tellBooted(machine, report.banner))
   report.tell(doneEvent(outcomes, uptime(machine)))
   return { report, guests: outcomes.map(({ name }) => name) }
 }

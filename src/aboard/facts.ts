@@ -1,8 +1,9 @@
 /**
  * Facts: what the PC of the day is, read from /proc and /sys.
  */
+import { ARCHITECTURES, type Architecture, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { type Bytes, KiB } from '../base/units.js'
-import type { HostEvent } from '../guest/report.js'
+import { type HostEvent, REPORT_VERSION } from '../guest/report.js'
 import type { Pc } from '../guest/sizing.js'
 import type { Machine } from './machine.js'
 
@@ -31,18 +32,37 @@ function usable(machine: Machine): Bytes {
 
 export function readHost(machine: Machine, name: string, pc: Pc): HostEvent {
   const uefi = machine.exists('/sys/firmware/efi')
-  const arguments_ = machine.readFile('/proc/cmdline') ?? ''
+  const argument = (name: string) => argumentOf(machine, name)
+  const slot = argument('keyvisor.slot') === 'b' ? 'b' : 'a'
+  const rootHash = /^[0-9a-f]{64}/.exec(argument('keyvisor.root'))?.[0] ?? null
   return {
     event: 'host',
+    version: REPORT_VERSION,
     name,
     firmware: uefi ? 'uefi' : 'bios',
     secureBoot: uefi ? secureBoot(machine.readFile(SECURE_BOOT)) : 'unsupported',
     accelerator: pc.kvm ? 'kvm' : 'tcg',
     memory: pc.memory,
     cpus: pc.cpus,
-    rootHash: /(?:^|\s)keyvisor\.root=([0-9a-f]{64})/.exec(arguments_)?.[1] ?? '',
+    architecture: architectureOf(machine).debian,
+    slot,
+    slots: { a: null, b: null, [slot]: rootHash },
     seconds: uptime(machine),
   }
+}
+
+/** A kernel argument; empty where there is none. */
+function argumentOf(machine: Machine, name: string): string {
+  const words = (machine.readFile('/proc/cmdline') ?? '').trim().split(/\s+/)
+  return words.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? ''
+}
+
+/** The architecture that the host was built for, as the builder left it. */
+export function architectureOf(machine: Machine): Architecture {
+  const name = /^ARCHITECTURE=(\S+)$/m.exec(machine.readFile('/usr/lib/keyvisor/facts') ?? '')?.[1]
+  return (
+    Object.values(ARCHITECTURES).find(({ debian }) => debian === name) ?? ARCHITECTURES[USUAL_ARCHITECTURE]
+  )
 }
 
 function secureBoot(variable: string | undefined): HostEvent['secureBoot'] {

@@ -4,6 +4,7 @@
  */
 import * as std from 'std'
 import { boot } from './boot.js'
+import { tellStopped } from './last-boot.js'
 import { qjsMachine } from './qjs-machine.js'
 import { stopGuests } from './stop.js'
 import { openWatch, WATCH_EVERY } from './watch.js'
@@ -21,20 +22,21 @@ function start(): never {
   const look = openWatch(qjsMachine, report, guests)
   for (;;) {
     qjsMachine.sleep(WATCH_EVERY)
-    attempt(look)
+    attempt('watch', look)
   }
 }
 
 /** A libvirt that is being updated, or a guest that is just ending, is no reason to stop watching. */
-function attempt(action: () => void): void {
+function attempt(what: string, action: () => void): void {
   try {
     action()
   } catch (error) {
-    qjsMachine.print(`watch: ${error instanceof Error ? error.message : error}`)
+    qjsMachine.print(`${what}: ${error instanceof Error ? error.message : error}`)
   }
 }
 
 function stop(): void {
-  for (const name of stopGuests(qjsMachine))
-    qjsMachine.print(`guest ${name} did not shut down: its plug is pulled`)
+  const unstopped = stopGuests(qjsMachine)
+  for (const name of unstopped) qjsMachine.print(`guest ${name} did not shut down: its plug is pulled`)
+  attempt('last-boot.txt', () => tellStopped(qjsMachine, unstopped))
 }

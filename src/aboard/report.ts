@@ -4,6 +4,7 @@
  */
 import { encodeEvent, REPORT_PORT, type ReportEvent, SERIAL_PREFIX } from '../guest/report.js'
 import { type Banner, bannerText, type GuestLine } from './banner.js'
+import { architectureOf } from './facts.js'
 import type { Machine } from './machine.js'
 import { networkCards } from './uplink.js'
 
@@ -12,6 +13,8 @@ export interface Report {
   tell(event: ReportEvent): void
   /** Shows that a guest is being started, which is no event. */
   starting(guest: string): void
+  /** What was told so far. */
+  banner: Readonly<Banner>
 }
 
 const ISSUE = '/run/issue.d/20-keyvisor.issue'
@@ -24,9 +27,11 @@ export function openReport(machine: Machine, banner: Banner): Report {
     if (found) Object.assign(found, line)
   }
   return {
+    banner,
     tell(event) {
       send(machine, encodeEvent(event))
       if (event.event === 'host') banner.host = event
+      if (event.event === 'network') banner.addresses = event.addresses
       if (event.event === 'problem') banner.problems.push(event.message)
       if (event.event === 'data') banner.full = event.state === 'full' ? event.guests : []
       if (event.event === 'guest') change(event.name, { state: event.state, reason: event.reason, event })
@@ -39,10 +44,16 @@ export function openReport(machine: Machine, banner: Banner): Report {
   }
 }
 
+/** What a boot told, for who comes later; undefined where none was shown. */
+export function readBanner(machine: Machine): Banner | undefined {
+  const text = machine.readFile(STATUS)
+  return text === undefined ? undefined : (JSON.parse(text) as Banner)
+}
+
 /** The line break before it: a login prompt may stand on the console's line. */
 function send(machine: Machine, line: string): void {
   machine.send(`/dev/virtio-ports/${REPORT_PORT}`, `${line}\n`)
-  machine.send('/dev/ttyS0', `\n${SERIAL_PREFIX}${line}\n`)
+  machine.send(`/dev/${architectureOf(machine).serial}`, `\n${SERIAL_PREFIX}${line}\n`)
   machine.print(line)
 }
 

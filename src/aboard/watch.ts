@@ -13,7 +13,11 @@ import type { Report } from './report.js'
 export const WATCH_EVERY = 5000
 
 /** Begins to watch these guests. The answer looks once; what it cannot find out, the next look may. */
-export function openWatch(machine: Machine, report: Report, guests: readonly string[]): () => void {
+export function openWatch(
+  machine: Machine,
+  report: Pick<Report, 'tell'>,
+  guests: readonly string[],
+): () => void {
   const paused = new Set<string>()
   const tell = (state: DataEvent['state'], free: Bytes) =>
     report.tell({ event: 'data', state, free, guests: [...paused] })

@@ -47,12 +47,12 @@ const KINDS: Record<string, string> = {
 
 function manifestText(manifest: Json): string {
   if (!isObject(manifest)) return ''
-  const { name, builder, epoch, host, guests, root, library } = manifest
+  const { name, builder, epoch, host, guests, slots, library } = manifest
   const rows = [
     ['name', text(name)],
     ['built by', `keyvisor ${text(builder)}, packages as of ${dateOf(epoch)}`],
     ['host', `${at(host, 'hostname')}, Debian ${at(host, 'suite')}, admin ${at(host, 'admin')}`],
-    ['root hash', at(root, 'rootHash')],
+    ...['a', 'b'].flatMap((slot) => slotRow(slots, slot)),
     ['library hash', at(library, 'rootHash')],
     ...(Array.isArray(guests) ? guests : []).map((guest) => ['guest', guestWords(guest)]),
   ]
@@ -60,6 +60,12 @@ function manifestText(manifest: Json): string {
     'its manifest says',
     ...rows.map(([label = '', words = '']) => `  ${label.padEnd(12)}  ${words}`),
   ].join('\n')
+}
+
+/** A slot without a host has none. */
+function slotRow(slots: Json | undefined, slot: string): string[][] {
+  const root = isObject(slots) ? slots[slot] : undefined
+  return root === null ? [] : [[`slot ${slot}`, `root hash ${at(root, 'rootHash')}`]]
 }
 
 function guestWords(guest: Json): string {

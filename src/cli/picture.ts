@@ -31,38 +31,55 @@ export function drawLayout(layout: Layout, options: PictureOptions): string {
 
 // ---------------------------------------------------------------------------------------------- Bar
 
-/** One partition in the bar. */
+/** One partition in the bar, or the space between two. */
 interface Cell {
   name: string
   size: string
   /** What decides its width. */
   weight: number
-  /** Share of it that is filled, 0 to 1. */
-  filled: number
+  /** Share of it that is filled, 0 to 1; null where nothing is to be filled. */
+  filled: number | null
   /** Not in the image: first boot makes it. */
   future: boolean
 }
 
 function cellsOf(layout: Layout): Cell[] {
-  const cells = layout.partitions.map((partition) => ({
-    name: shown(partition.name),
-    size: mark(layout) + formatBytes(bytesOf(partition)),
-    weight: bytesOf(partition),
-    filled: Math.min(1, partition.used / bytesOf(partition)),
-    future: false,
-  }))
+  const cells = extentsOf(layout).map((extent): Cell => {
+    const bytes = bytesOf(extent)
+    return {
+      name: 'name' in extent ? shown(extent.name) : GAP,
+      size: mark(layout) + formatBytes(bytes),
+      weight: bytes,
+      filled: 'used' in extent ? Math.min(1, extent.used / bytes) : null,
+      future: false,
+    }
+  })
   if (!layout.data) return cells
   const { name, minimum } = layout.data
   return [
     ...cells,
-    { name, size: minimum ? `${formatBytes(minimum)}+` : '', weight: minimum, filled: 0, future: true },
+    { name, size: minimum ? `${formatBytes(minimum)}+` : '', weight: minimum, filled: null, future: true },
   ]
+}
+
+type Extent = Pick<LayoutPartition, 'first' | 'last'>
+
+/** What a space between two partitions is called. */
+const GAP = 'free'
+
+/** The partitions, and the spaces between them, as they lie on the disk. */
+function extentsOf({ partitions }: Layout): (LayoutPartition | Extent)[] {
+  const sorted = [...partitions].sort((a, b) => a.first - b.first)
+  return sorted.flatMap((partition, index) => {
+    const from = (sorted[index - 1]?.last ?? partition.first - 1) + 1
+    return from < partition.first ? [{ first: from, last: partition.first - 1 }, partition] : [partition]
+  })
 }
 
 /** Undefined where the names do not fit side by side. */
 function drawBar(cells: Cell[], options: PictureOptions): string | undefined {
   const room = options.width - cells.length - 1
-  const least = cells.map(({ name, size }) => Math.max(name.length, size.length) + 2)
+  const least = cells.map(({ name, size }) => Math.max(name.length, size.length) + 1)
   const widths = shares(
     cells.map(({ weight }) => weight),
     least,
@@ -133,8 +150,8 @@ function walled(cells: Cell[], texts: string[]): string {
 }
 
 /** What is used shows at least one block: an all but empty partition is not an empty one. */
-function gauge({ filled, future }: Cell, width: number): string {
-  if (future) return ' '.repeat(width)
+function gauge({ filled }: Cell, width: number): string {
+  if (filled === null) return ' '.repeat(width)
   const inner = width - 2
   const used = filled > 0 ? Math.max(1, Math.round(filled * inner)) : 0
   return ` ${'█'.repeat(used)}${'░'.repeat(inner - used)} `
@@ -159,11 +176,7 @@ const HEAD = ['#', 'name', 'first LBA', 'last LBA', 'size', 'used', 'GUID']
 const LEFT = new Set([1, 6])
 
 function drawTable(layout: Layout, { color }: PictureOptions): string {
-  const rows = [
-    HEAD,
-    ...layout.partitions.map((partition) => tableRow(layout, partition)),
-    ...futureRow(layout),
-  ]
+  const rows = [HEAD, ...extentsOf(layout).map((extent) => tableRow(layout, extent)), ...futureRow(layout)]
   const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => (row[column] as string).length)))
   const lines = rows.map((row) =>
     row
@@ -178,15 +191,15 @@ function drawTable(layout: Layout, { color }: PictureOptions): string {
   return lines.join('\n')
 }
 
-function tableRow(layout: Layout, partition: LayoutPartition): string[] {
+function tableRow(layout: Layout, extent: LayoutPartition | Extent): string[] {
   const about = mark(layout)
-  const { number, name, first, last, used, guid } = partition
+  const place = [`${about}${extent.first}`, `${about}${extent.last}`, about + formatBytes(bytesOf(extent))]
+  if (!('name' in extent)) return ['-', GAP, ...place, '-', '-']
+  const { number, name, used, guid } = extent
   return [
     `${number}`,
     shown(name),
-    `${about}${first}`,
-    `${about}${last}`,
-    about + formatBytes(bytesOf(partition)),
+    ...place,
     used > 0 ? about + formatBytes(used) : '-',
     guid ? guid.slice(0, 8) : '-',
   ]
@@ -230,7 +243,7 @@ function mark({ estimated }: Layout): string {
   return estimated ? '≈' : ''
 }
 
-function bytesOf({ first, last }: LayoutPartition): number {
+function bytesOf({ first, last }: Extent): number {
   return (last - first + 1) * SECTOR
 }
 

@@ -17,9 +17,6 @@ import type { Bytes } from '../base/units.js'
 import { writeFile } from '../base/write-file.js'
 import { type FatFile, writeFat } from '../disk/fat.js'
 
-/** Partition number of the ESP in every layout of ours: GRUB's BIOS core image has it built in. */
-const ESP_NUMBER = 2
-
 /** What grub.cfg needs under BIOS; the signed GRUB has these built in. */
 const CORE_MODULES = [
   'biosdisk',
@@ -102,6 +99,8 @@ export interface BiosLoader {
 
 export interface LoaderRequest {
   architecture: ArchitectureName
+  /** Partition number of the ESP: GRUB's BIOS core image has it built in. */
+  esp: number
   /**
    * Whether its menu is on the serial port too. Where that is, GRUB looks for serial cards first, in every slot of 256
    * buses: 16,000 exits for a guest (grub-core/term/pci/serial.c).
@@ -113,14 +112,14 @@ export interface LoaderRequest {
 export async function makeBiosLoader(
   folder: string,
   tools: ToolRunner,
-  { architecture, serial }: LoaderRequest,
+  { architecture, esp, serial }: LoaderRequest,
 ): Promise<BiosLoader> {
   const { bios } = ARCHITECTURES[architecture].grub
   if (!bios) throw new Error(`BUG: PCs of ${architecture} have no BIOS`)
   const core = join(folder, 'core.img')
   const boot = join(folder, 'boot.img')
   const modules = [...CORE_MODULES, ...(serial ? ['serial'] : [])]
-  const prefix = `(,gpt${ESP_NUMBER})/EFI/debian`
+  const prefix = `(,gpt${esp})/EFI/debian`
   const args = ['-O', bios.format, '-o', core, '-p', prefix, ...modules]
   await tools.run({ tool: 'grub-mkimage', args })
   await tools.run({ tool: 'cp', args: [bios.boot, boot] })

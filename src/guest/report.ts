@@ -20,9 +20,13 @@ export const REPORT_PORT = 'org.keyvisor.report.0'
 /** What a guest's line on its first serial port begins with, if the report is to carry it. */
 const SAID_PREFIX = 'keyvisor: '
 
+/** 2: slots, and an architecture; 1 had no version. */
+export const REPORT_VERSION = 2
+
 /** The host is up. The first event. */
 export interface HostEvent {
   event: 'host'
+  version: typeof REPORT_VERSION
   /** The profile's name. Empty when the library could not be read. */
   name: string
   firmware: 'bios' | 'uefi'
@@ -31,8 +35,12 @@ export interface HostEvent {
   memory: Bytes
   /** Logical CPUs. */
   cpus: number
-  /** dm-verity root hash of the root that was started; empty when the kernel was given none. */
-  rootHash: string
+  /** What the host was built for, by Debian's name. */
+  architecture: string
+  /** Slot of the host that was started. */
+  slot: 'a' | 'b'
+  /** dm-verity root hash of the host in each slot; null where the stick knows of none. */
+  slots: Record<'a' | 'b', string | null>
   /** Since the kernel started, which is as near to power-on as the host can tell. */
   seconds: number
 }
@@ -115,7 +123,7 @@ export interface ProblemEvent {
   event: 'problem'
   /** Stable name. The second line's end the boot. */
   code:
-    | ('verity' | 'library' | 'data' | 'network' | 'firewall')
+    | ('verity' | 'library' | 'data' | 'settings' | 'network' | 'firewall')
     | ('no-identity' | 'no-stick' | 'two-sticks' | 'root' | 'overlay')
   message: string
 }

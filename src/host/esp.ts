@@ -9,9 +9,10 @@ import { writeFile } from '../base/write-file.js'
 import { writeEsp } from '../debian/boot.js'
 import { LOADING_PREFIX } from '../guest/report.js'
 import type { Plan } from '../plan/types.js'
-import { grubConfig } from '../stick/boot-config.js'
+import { GRUB_CONFIG, slotConfig, slotFiles } from '../stick/boot-config.js'
 import type { StickPlan } from '../stick/definition.js'
 import { MANIFEST_VERSION, type StickFacts, stickManifest } from '../stick/manifest.js'
+import type { HostSlot } from '../stick/partitions.js'
 import {
   hashTreeOf,
   objectOf,
@@ -23,6 +24,12 @@ import {
   type StageResult,
   type Workbench,
 } from '../store/stage.js'
+
+/** The slot that an image has a host in. */
+const FIRST_SLOT: HostSlot = 'a'
+
+/** FAT has 11 letters for it. The partition that a person should see has the plain name. */
+const ESP_LABEL = 'KEYVISORESP'
 
 export interface EspInputs {
   architecture: StickPlan['architecture']
@@ -54,29 +61,32 @@ async function makeEsp(
   const { name, firmware } = facts
   const manifest = join(scratch, 'manifest.json')
   await writeFile(manifest, `${JSON.stringify(manifestOf(facts, read), null, 1)}\n`)
-  const grub = grubConfig({
+  const config = join(scratch, 'boot.cfg')
+  const bootConfig = slotConfig({
     title: `Keyvisor ${name}`,
     announcement: `${LOADING_PREFIX}${name}`,
-    slot: 'a',
     root: hashTreeOf(readOf(read, 'root')),
     library: hashTreeOf(readOf(read, 'library')),
     kernelArguments,
   })
+  await writeFile(config, bootConfig)
+  const slot = slotFiles(FIRST_SLOT)
   const files = [
-    { path: 'a/vmlinuz', source: objectOf(readOf(read, 'root'), 'kernel').path },
-    { path: 'a/initrd.img', source: objectOf(readOf(read, 'root'), 'initrd').path },
+    { path: slot.kernel, source: objectOf(readOf(read, 'root'), 'kernel').path },
+    { path: slot.initrd, source: objectOf(readOf(read, 'root'), 'initrd').path },
+    { path: slot.config, source: config },
     { path: 'keyvisor/manifest.json', source: manifest },
   ]
   const image = join(scratch, 'esp.fat')
   const serial = sha256(`esp ${name}`).slice(0, 8)
   const request = {
     architecture,
-    label: 'KEYVISOR',
+    label: ESP_LABEL,
     serial,
     size,
     epoch,
     firmware,
-    grubConfig: grub,
+    grubConfig: GRUB_CONFIG,
     files,
   }
   await writeEsp(request, image, tools).catch((error) => {
@@ -94,6 +104,7 @@ export function stickFacts({ plan, builder }: { plan: Plan; builder: string }): 
     builder,
     epoch,
     dataMinimum: stick.dataMinimum,
+    architecture: stick.architecture,
     firmware: stick.firmware,
     host: {
       suite: host.suite,
@@ -121,7 +132,7 @@ export function stickFacts({ plan, builder }: { plan: Plan; builder: string }): 
 /** The manifest that the ESP carries, of the results that it was made from. */
 export function manifestOf(facts: StickFacts, read: Record<string, StageResult>) {
   const payloads = {
-    root: payloadOf(readOf(read, 'root'), 'root'),
+    slots: { a: payloadOf(readOf(read, 'root'), 'root'), b: null },
     library: payloadOf(readOf(read, 'library'), 'library'),
   }
   return stickManifest(facts, payloads, (stage) => objectOf(readOf(read, stage), 'disk').sha256)

@@ -5,10 +5,13 @@
 import { KiB, MiB } from '../base/units.js'
 import { makeBiosLoader } from '../debian/boot.js'
 import type { StickPlan } from '../stick/definition.js'
+import { partitionNumber } from '../stick/partitions.js'
 import type { Room, StageDefinition, StageOutput, Workbench } from '../store/stage.js'
 
 export interface LoaderInputs {
   architecture: StickPlan['architecture']
+  /** Partition number of the ESP. */
+  esp: number
   /** Whether its menu is on the serial port, too. */
   serial: boolean
 }
@@ -20,7 +23,7 @@ export function loaderStage(architecture: StickPlan['architecture']): StageDefin
     name: 'loader',
     title: 'make the BIOS boot loader',
     program: 'host/loader',
-    inputs: { architecture, serial: true },
+    inputs: { architecture, esp: partitionNumber('esp'), serial: true },
     reads: {},
     room: () => ROOM,
     make: makeLoader,

@@ -6,6 +6,7 @@
  */
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { ARCHITECTURES, type Architecture, type ArchitectureName } from '../arch/architecture.js'
 import type { Keyed } from '../base/keyed.js'
 import { packageFile } from '../base/package.js'
 import { shellWords } from '../base/shell.js'
@@ -23,7 +24,8 @@ import { refusalOr, writeLaying } from '../debian/lay.js'
 import { runInNamespace } from '../debian/script.js'
 import { appendHashTree } from '../disk/hash-tree.js'
 import { hasSecrets, type Secrets } from '../plan/secrets.js'
-import type { HostPlan } from '../plan/types.js'
+import type { HostPlan, Plan } from '../plan/types.js'
+import { partitionNumbers } from '../stick/partitions.js'
 import {
   objectOf,
   type Room,
@@ -56,18 +58,19 @@ const ROOT_SQUASHFS = [
 const NOT_PACKED = ['dev/*', 'boot/*']
 
 /** Everything of ours that is laid over the Debian tree. */
-export async function hostEntries(host: HostPlan): Promise<TarEntry[]> {
+export async function hostEntries(host: HostPlan, architecture: ArchitectureName): Promise<TarEntry[]> {
   return [
     ...(await overlayEntries(packageFile('src/host/overlay'))),
     ...(host.wifi.length > 0 ? await overlayEntries(packageFile('src/host/overlay-wifi')) : []),
     ...(await stickModules()),
+    text('/usr/lib/keyvisor/facts', factsText(ARCHITECTURES[architecture])),
     ...profileEntries(host),
   ]
 }
 
 /** What is laid over the host's tree, the user's own files among it. */
-export async function hostFiles(host: HostPlan): Promise<Keyed<LaidFiles>> {
-  return keyedFiles(await hostEntries(host), host.files)
+export async function hostFiles({ host, stick }: Pick<Plan, 'host' | 'stick'>): Promise<Keyed<LaidFiles>> {
+  return keyedFiles(await hostEntries(host, stick.architecture), host.files)
 }
 
 /** The programs that run on the stick, as tsc emitted them. */
@@ -82,14 +85,17 @@ async function stickModules(): Promise<TarEntry[]> {
   }))
 }
 
+/** What initrd and host know of the stick that they are for: assignments of sh(1). */
+function factsText({ debian, serial }: Architecture): string {
+  return `ARCHITECTURE=${debian}\nSERIAL=${serial}\n${partitionNumbers()}`
+}
+
+function text(target: string, content: string): TarEntry {
+  return { target, mode: 0o644, owner: 'root:root', from: { text: content } }
+}
+
 /** Configuration files that the profile decides. */
 function profileEntries(host: HostPlan): TarEntry[] {
-  const text = (target: string, content: string, mode = 0o644): TarEntry => ({
-    target,
-    mode,
-    owner: 'root:root',
-    from: { text: content },
-  })
   return [
     text('/etc/hostname', `${host.hostname}\n`),
     text('/etc/hosts', `127.0.0.1 localhost\n127.0.1.1 ${host.hostname}\n::1 localhost ip6-localhost\n`),

@@ -8,7 +8,8 @@ import { patchBootImage, patchCoreImage } from '../disk/grub.js'
 import { encodeProtectiveMbr } from '../disk/mbr.js'
 import { copySparse, writeAt } from '../disk/sparse.js'
 import type { StickPlan } from '../stick/definition.js'
-import { biosBootFirst, type Layout, type PayloadName } from '../stick/layout.js'
+import { biosBootFirst, type Layout } from '../stick/layout.js'
+import type { PayloadName } from '../stick/partitions.js'
 import { writeWhole } from '../store/whole-file.js'
 
 export interface AssemblyParts {

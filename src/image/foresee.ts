@@ -3,14 +3,8 @@
  */
 import { KeyvisorError } from '../base/errors.js'
 import type { Bytes } from '../base/units.js'
-import {
-  checkFits,
-  estimateLayout,
-  type Layout,
-  layoutStick,
-  type PayloadName,
-  type Payloads,
-} from '../stick/layout.js'
+import { checkFits, estimateLayout, type Layout, layoutStick, type Payloads } from '../stick/layout.js'
+import type { PayloadName } from '../stick/partitions.js'
 import type { Foreseen } from '../store/foresee.js'
 import { type ImageParts, PAYLOADS, type PlannedImage } from './image.js'
 
@@ -60,5 +54,11 @@ function estimatedLayout(
 /** Bytes of each payload, measured or estimated. */
 export function payloadSizes(parts: ImageParts, { sizeOf }: Foreseen): Record<PayloadName, Bytes> {
   const size = (payload: PayloadName) => sizeOf(parts[PAYLOADS[payload][0]], PAYLOADS[payload][1])
-  return { biosBoot: size('biosBoot'), esp: size('esp'), root: size('root'), library: size('library') }
+  return {
+    biosBoot: size('biosBoot'),
+    esp: size('esp'),
+    root: size('root'),
+    settings: size('settings'),
+    library: size('library'),
+  }
 }

@@ -8,8 +8,9 @@ import { basename } from 'node:path'
 import type { Json, Sha256 } from '../base/digests.js'
 import { type Bytes, SECTOR } from '../base/units.js'
 import type { StickPlan } from '../stick/definition.js'
-import { type Layout, layoutStick, type PayloadName } from '../stick/layout.js'
+import { type Layout, layoutStick } from '../stick/layout.js'
 import { type Manifest, type ManifestPackage, parsePackages, type StickManifest } from '../stick/manifest.js'
+import type { PayloadName } from '../stick/partitions.js'
 import {
   objectOf,
   payloadOf,
@@ -25,13 +26,14 @@ export type { Manifest } from '../stick/manifest.js'
 
 /** The stages whose results the image is put together from. */
 export type ImageParts = Record<Part, Stage>
-type Part = 'loader' | 'esp' | 'root' | 'library'
+type Part = 'loader' | 'esp' | 'root' | 'settings' | 'library'
 
 /** Which object of which part each payload is. */
 export const PAYLOADS: Readonly<Record<PayloadName, readonly [part: Part, object: string]>> = {
   biosBoot: ['loader', 'core'],
   esp: ['esp', 'esp'],
   root: ['root', 'root'],
+  settings: ['settings', 'settings'],
   library: ['library', 'library'],
 }
 
@@ -78,6 +80,7 @@ export async function writeImage(
     biosBoot: payload('biosBoot'),
     esp: payload('esp'),
     root: payload('root'),
+    settings: payload('settings'),
     library: payload('library'),
   }
   const layout = layoutStick(plan.stick, plan.name, payloads)
@@ -85,7 +88,8 @@ export async function writeImage(
   const started = Date.now()
   const stage = identity.name
   place.progress({ kind: 'start', stage, title: identity.title })
-  const total = payloads.esp.size + payloads.root.size + payloads.library.size
+  const { biosBoot: _, ...copied } = payloads
+  const total = Object.values(copied).reduce((sum, { size }) => sum + size, 0)
   let done = 0
   const onBytes = (bytes: Bytes) => {
     done += bytes
@@ -115,7 +119,8 @@ async function fullManifest(
     payloads: {
       biosBoot: payloadOf(read.loader, 'core'),
       esp: payloadOf(read.esp, 'esp'),
-      root: manifest.root,
+      root: payloadOf(read.root, 'root'),
+      settings: payloadOf(read.settings, 'settings'),
       library: manifest.library,
     },
     packages: { host: await packagesOf(read.root), guests: Object.fromEntries(await Promise.all(guests)) },

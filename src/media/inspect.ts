@@ -9,23 +9,25 @@ import type { FileHandle } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
-import { lookUp } from '../base/lookup.js'
 import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
 import { printable } from '../disk/bytes.js'
 import { readFat, readPieces } from '../disk/fat-read.js'
-import { BACKUP_SECTORS, type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
+import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
 import { bootCodeTarget } from '../disk/grub.js'
 import { type Content, IDENTIFY_BYTES, identify } from '../disk/identify.js'
 import { decodeMbr, type Mbr } from '../disk/mbr.js'
+import { PARTITION_TYPE } from '../disk/partition-type.js'
 import {
   decodeVerity,
   VERITY_SUPERBLOCK_BYTES,
   type VeritySuperblock,
   verityTreeBytes,
 } from '../disk/verity.js'
-import type { Layout, LayoutPartition, PayloadName } from '../stick/layout.js'
+import { dataBehind, type Layout, type LayoutPartition, smallestStick } from '../stick/layout.js'
+import { ALIGNMENT } from '../stick/limits.js'
 import { otherVersion } from '../stick/manifest.js'
+import { partitionRow } from '../stick/partitions.js'
 import { readDevice } from './device.js'
 
 /** One partition, and what it holds. */
@@ -222,7 +224,7 @@ async function inspectPartition(read: ReadAt, partition: GptPartition): Promise<
     guid,
     first,
     last,
-    payload: used ? payloadOf(name) : null,
+    payload: used ? (partitionRow(name)?.payload ?? null) : null,
     used,
     content,
     verity,
@@ -251,36 +253,15 @@ function sizeOf({ first, last }: { first: Lba; last: Lba }): Bytes {
   return (last - first + 1) * SECTOR
 }
 
-const PAYLOADS: Record<string, PayloadName> = {
-  'bios-boot': 'biosBoot',
-  esp: 'esp',
-  'root-a': 'root',
-  'root-b': 'root',
-  library: 'library',
-}
-
-function payloadOf(name: string): PayloadName | null {
-  return lookUp(PAYLOADS, name) ?? null
-}
-
 function partitionNotes(partitions: InspectedPartition[]): string[] {
   return partitions.flatMap(({ number, name, used, content, ...extent }) => {
     const label = `partition ${number} (${printable(name)})`
     if (used > sizeOf(extent))
       return [`${label} holds ${content.kind} of ${formatBytes(used)}, which is more than fits`]
-    const expected = lookUp(EXPECTED, name)
+    const expected = partitionRow(name)?.holds
     if (!expected || expected.includes(content.kind)) return []
     return [`${label} should hold ${expected[0]}, and holds ${content.kind}`]
   })
-}
-
-/** What a stick's own partitions hold. The other root slot is empty until the first update. */
-const EXPECTED: Record<string, Content['kind'][]> = {
-  'bios-boot': ['grub'],
-  esp: ['fat'],
-  'root-a': ['squashfs'],
-  'root-b': ['squashfs', 'zeros'],
-  library: ['ext4'],
 }
 
 /** Unless the manifest says otherwise: one that cannot be read says nothing. */
@@ -317,7 +298,7 @@ async function readManifest(
   read: ReadAt,
   partitions: InspectedPartition[],
 ): Promise<{ manifest: Json; notes: string[] }> {
-  const esp = partitions.find(({ content }) => content.kind === 'fat')
+  const esp = partitions.find(({ type, content }) => type === PARTITION_TYPE.esp && content.kind === 'fat')
   if (!esp) return { manifest: null, notes: ['there is no ESP, and so no manifest'] }
   const readEsp: ReadAt = (offset, length) => read(esp.first * SECTOR + offset, length)
   const { value, error } = await attempt(() => manifestText(readEsp))
@@ -348,26 +329,18 @@ function parseManifest(text: string): { manifest: Json; notes: string[] } {
 // ------------------------------------------------------------------------------------ Layout
 
 function layoutOf(gpt: Gpt, partitions: InspectedPartition[], size: Bytes, manifest: Json): Layout {
-  const data = dataOf(partitions.at(-1), bytesOf(member(manifest, 'dataMinimum')) ?? 0)
+  const last = partitions.at(-1)
+  // Where first boot has made it, data is the last one.
+  const minimum = bytesOf(member(manifest, 'dataMinimum')) ?? 0
+  const data = last?.name === 'library' ? dataBehind(last.last, minimum, ALIGNMENT) : null
   return {
     estimated: false,
     diskGuid: gpt.header.diskGuid,
     sectors: Math.max(gpt.header.myLba, gpt.header.alternateLba) + 1,
     partitions: partitions.map(({ content: _, verity: __, ...partition }) => partition),
     data,
-    smallestStick: data ? smallestStick(data) : size,
+    smallestStick: data ? smallestStick(data, ALIGNMENT) : size,
   }
-}
-
-/** The partition that first boot will make: null where the library is not the last one. */
-function dataOf(last: InspectedPartition | undefined, minimum: Bytes): Layout['data'] {
-  if (last?.name !== 'library') return null
-  return { number: last.number + 1, name: 'data', first: alignUp(last.last + 1, MiB / SECTOR), minimum }
-}
-
-/** The same sum as where the image was laid out: the data partition, the backup GPT, a round size. */
-function smallestStick({ first, minimum }: NonNullable<Layout['data']>): Bytes {
-  return alignUp(first * SECTOR + alignUp(minimum, MiB) + BACKUP_SECTORS * SECTOR, MiB)
 }
 
 /** A member of a JSON object that came from outside; null when there is none. */

@@ -22,7 +22,7 @@ import { type Explanation, explain, lastInputs, rememberInputs, spellOut } from 
 import { type PlannedBuild, planBuild } from './plan-build.js'
 import { makeResults, type Results } from './results.js'
 import { checkSpace } from './space.js'
-import { type Stages, stageList } from './stages.js'
+import { imageParts, type Stages, stageList } from './stages.js'
 
 export interface BuildRequest extends PrepareRequest {
   /** Folder for the image and its manifest. */
@@ -128,14 +128,7 @@ function assemble(
     bases: mapped(firstBases(planned), results),
     isPrivate,
   }
-  const { loader, esp, hostRoot, library } = stages
-  const read = {
-    loader: results(loader),
-    esp: results(esp),
-    root: results(hostRoot),
-    library: results(library),
-  }
-  return writeImage(request, read, image, place)
+  return writeImage(request, mapped(imageParts(stages), results), image, place)
 }
 
 /** The base of each guest's first disk. */
@@ -145,8 +138,12 @@ function firstBases({ plan, stages }: PlannedBuild): Record<string, Stage> {
   )
 }
 
-function mapped(stages: Record<string, Stage>, results: Results): Record<string, StageResult> {
-  return Object.fromEntries(Object.entries(stages).map(([name, stage]) => [name, results(stage)]))
+function mapped<Name extends string>(
+  stages: Record<Name, Stage>,
+  results: Results,
+): Record<Name, StageResult> {
+  const entries = Object.entries<Stage>(stages).map(([name, stage]) => [name, results(stage)])
+  return Object.fromEntries(entries) as Record<Name, StageResult>
 }
 
 /** Names of all stages, each of which this build has used, though it ran none. */

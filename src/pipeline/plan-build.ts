@@ -31,7 +31,7 @@ export async function planBuild(request: PrepareRequest, place: Workplace): Prom
 }
 
 async function buildFacts(prepared: Prepared, mmdebstrap: Promise<string>): Promise<BuildFacts> {
-  const { host, stick } = prepared.plan
+  const { stick } = prepared.plan
   const files: BuildFacts['guestFiles'] = Object.create(null)
   const occupied: Record<string, Bytes> = Object.create(null)
   for (const { stage, guest, source } of plannedBases(prepared.plan)) {
@@ -39,7 +39,7 @@ async function buildFacts(prepared: Prepared, mmdebstrap: Promise<string>): Prom
     else files[guest.name] = await guestFiles(guest, source, stick.architecture)
   }
   return {
-    hostFiles: await hostFiles(host),
+    hostFiles: await hostFiles(prepared.plan),
     guestFiles: files,
     occupied,
     mmdebstrap: await mmdebstrap,

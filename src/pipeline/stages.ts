@@ -10,6 +10,7 @@ import type { Bytes } from '../base/units.js'
 import { espStage, stickFacts } from '../host/esp.js'
 import { loaderStage } from '../host/loader.js'
 import { type RootInputs, rootStage } from '../host/root.js'
+import { settingsStage } from '../host/settings.js'
 import { hostTreeStage } from '../host/tree.js'
 import { type ImageParts, imageIdentity } from '../image/image.js'
 import { type PlannedBase, type Prepared, plannedBases, treePackages } from '../prepare/prepare.js'
@@ -40,6 +41,7 @@ export interface Stages {
   library: Stage
   loader: Stage
   esp: Stage
+  settings: Stage
   /** No object of the store: it is written where it will be. */
   image: StageIdentity
 }
@@ -55,8 +57,8 @@ export function planStages(prepared: Planned, facts: BuildFacts): Stages {
     hostTreeStage({ ...treePackages(prepared, 'host'), mmdebstrap: facts.mmdebstrap }),
     facts,
   )
-  const { files: _, kernelArguments, ...settings } = host
-  const root = { settings, version: builder, secrets, epoch }
+  const { files: _, kernelArguments, ...hostSettings } = host
+  const root = { settings: hostSettings, version: builder, secrets, epoch }
   const hostRoot = stageOf(rootStage({ ...root, files: facts.hostFiles }, hostTree), facts)
   const { guestTrees, bases } = guestStages(prepared, facts)
   const definitions = { name: plan.name, network, guests: plan.guests.map(definitionOf), epoch }
@@ -71,8 +73,10 @@ export function planStages(prepared: Planned, facts: BuildFacts): Stages {
     epoch,
   }
   const esp = stageOf(espStage(boot, { root: hostRoot, library, ...bases }), facts)
-  const image = imageIdentity(plan, { loader, esp, root: hostRoot, library }, facts.programOf)
-  return { hostTree, hostRoot, guestTrees, bases, library, loader, esp, image }
+  const settings = stageOf(settingsStage({ name: plan.name, size: plan.stick.settings, epoch }), facts)
+  const parts = { loader, esp, root: hostRoot, settings, library }
+  const image = imageIdentity(plan, parts, facts.programOf)
+  return { hostTree, hostRoot, guestTrees, bases, library, loader, esp, settings, image }
 }
 
 function guestStages(prepared: Planned, facts: BuildFacts): Pick<Stages, 'guestTrees' | 'bases'> {
@@ -117,16 +121,17 @@ function missing(guest: string): never {
 }
 
 /** What the image is put together from. */
-export function imageParts({ loader, esp, hostRoot: root, library }: Stages): ImageParts {
-  return { loader, esp, root, library }
+export function imageParts({ loader, esp, hostRoot: root, settings, library }: Stages): ImageParts {
+  return { loader, esp, root, settings, library }
 }
 
 /** Every stage with a result in the store, in the order in which a build runs them; trees that are shared once. */
 export function storedStages(stages: Stages): Stage[] {
-  const { hostTree, hostRoot, guestTrees, bases, library, loader, esp } = stages
+  const { hostTree, hostRoot, guestTrees, bases, library, loader, esp, settings } = stages
   const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(bases)]
   const unique = new Map<Sha256, Stage>()
-  for (const item of [...all, library, loader, esp]) if (!unique.has(item.key)) unique.set(item.key, item)
+  for (const item of [...all, library, loader, esp, settings])
+    if (!unique.has(item.key)) unique.set(item.key, item)
   return [...unique.values()]
 }
 

@@ -25,7 +25,7 @@ import {
   type RootFile,
 } from '../profile/profile.gen.js'
 import type { StickPlan } from '../stick/definition.js'
-import { ALIGNMENT, BIOS_BOOT, DATA_MINIMUM, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
+import { FIXED_SIZES, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
 import { importStage } from './bases.js'
 import { planDrives } from './drives.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
@@ -71,12 +71,10 @@ function planStick(profile: Profile): StickPlan {
     architecture: USUAL_ARCHITECTURE,
     firmware: [...stick.firmware],
     minimumSize: sizeBytes(stick.minimumSize),
-    alignment: ALIGNMENT,
-    biosBoot: BIOS_BOOT,
+    ...FIXED_SIZES,
     esp: sizeBytes(stick.esp),
     rootSlot: sizeBytes(stick.rootSlot),
     library: library === undefined ? { headroomPercent: LIBRARY_HEADROOM_PERCENT } : { size: library },
-    dataMinimum: DATA_MINIMUM,
   }
 }
 

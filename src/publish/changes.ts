@@ -7,15 +7,14 @@ import { type VersionChange, versionChange } from '../base/debian-versions.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorWords } from '../base/file-errors.js'
 import { lookUp } from '../base/lookup.js'
-import { formatBytes } from '../base/units.js'
+import { type Bytes, formatBytes } from '../base/units.js'
 import { readUserText } from '../base/user-file.js'
 import { guestBases, type Manifest, type ManifestPackage, otherVersion } from '../stick/manifest.js'
 import { epochTime } from './components.js'
 
 /** What is compared of a manifest. */
-export type Compared = Pick<Manifest, 'name' | 'epoch' | 'packages'> & {
+export type Compared = Pick<Manifest, 'name' | 'epoch' | 'packages' | 'slots'> & {
   image: Pick<Manifest['image'], 'size' | 'smallestStick'>
-  root: Pick<Manifest['root'], 'size'>
   library: Pick<Manifest['library'], 'size'>
   guests: Pick<Manifest['guests'][0], 'name' | 'drives'>[]
 }
@@ -44,8 +43,8 @@ export async function readEarlierManifest(path: string): Promise<Compared> {
 /** Names and versions go into Markdown as they are. */
 const PLAIN = /^[A-Za-z0-9+.~:_-]+$/
 
-function isCompared({ name, epoch, packages, image, root, library, guests }: Compared): boolean {
-  const sizes = [epoch, image.size, image.smallestStick, root.size, library.size]
+function isCompared({ name, epoch, packages, image, slots, library, guests }: Compared): boolean {
+  const sizes = [epoch, image.size, image.smallestStick, rootSize({ slots }), library.size]
   const lists = [packages.host, ...Object.values(packages.guests)]
   const words = [
     ...[name, ...Object.keys(packages.guests)],
@@ -55,6 +54,11 @@ function isCompared({ name, epoch, packages, image, root, library, guests }: Com
   return (
     sizes.every((size) => Number.isSafeInteger(size) && size >= 0) && words.every((word) => PLAIN.test(word))
   )
+}
+
+/** Of the slot that a build puts a host into. */
+function rootSize({ slots }: Pick<Manifest, 'slots'>): Bytes {
+  return slots.a?.size ?? 0
 }
 
 /** `NAME.changes.md`. */
@@ -88,7 +92,7 @@ function sizesTable(before: Compared, now: Compared): string {
       ['package indexes of', ...[before, now].map(({ epoch }) => epochTime(epoch).slice(0, 10))],
       ['image', ...size(({ image }) => image.size)],
       ['smallest stick', ...size(({ image }) => image.smallestStick)],
-      ['root', ...size(({ root }) => root.size)],
+      ['root', ...size(rootSize)],
       ['library', ...size(({ library }) => library.size)],
     ],
   )

@@ -17,8 +17,11 @@ export interface StickPlan {
   alignment: Bytes
   biosBoot: Bytes
   esp: Bytes
+  /** Left free behind the ESP: room for a second one, so that boot loaders can be renewed without a moment that does not boot. */
+  secondEsp: Bytes
   /** Size of root-a and of root-b, verity tree included. */
   rootSlot: Bytes
+  settings: Bytes
   /** Fixed size of the library, or its headroom in percent of what it holds. */
   library: { size: Bytes } | { headroomPercent: number }
   /** What the data partition needs at least on the smallest stick. */

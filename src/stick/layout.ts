@@ -7,15 +7,12 @@
  * and library. GUIDs derive from all payloads and appear in none of them (GRUB finds its partitions by number on
  * the disk that it was loaded from), so there is no circle.
  */
-import { ARCHITECTURES } from '../arch/architecture.js'
 import { derivedUuid } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { alignUp, type Bytes, formatBytes, type Lba, SECTOR } from '../base/units.js'
 import { BACKUP_SECTORS } from '../disk/gpt.js'
-import { PARTITION_TYPE } from '../disk/partition-type.js'
 import type { Payload, StickPlan } from './definition.js'
-
-export type PayloadName = 'biosBoot' | 'esp' | 'root' | 'library'
+import { PARTITIONS, type PayloadName, partitionNumber, partitionRow } from './partitions.js'
 
 export interface LayoutPartition {
   /** From 1, as in the GPT. */
@@ -59,9 +56,7 @@ export function biosBootFirst(stick: StickPlan): Lba {
  * `library-too-large` or `stick-too-small`.
  */
 export function layoutStick(stick: StickPlan, name: string, payloads: Payloads): Layout {
-  const digests = [payloads.biosBoot, payloads.esp, payloads.root, payloads.library].map(
-    ({ sha256 }) => sha256,
-  )
+  const digests = PARTITIONS.flatMap(({ payload }) => (payload ? [payloads[payload].sha256] : []))
   const diskGuid = derivedUuid('disk', name, ...digests)
   const layout = arrange(stick, sizesOf(payloads))
   checkFits(layout, stick)
@@ -97,81 +92,56 @@ function sizesOf(payloads: Payloads): Record<PayloadName, Bytes> {
     biosBoot: payloads.biosBoot.size,
     esp: payloads.esp.size,
     root: payloads.root.size,
+    settings: payloads.settings.size,
     library: payloads.library.size,
   }
 }
 
-interface Slot {
-  name: string
-  type: string
-  size: Bytes
-  payload: PayloadName | null
-}
-
-function slots(stick: StickPlan, library: Bytes): Slot[] {
-  return [
-    { name: 'bios-boot', type: PARTITION_TYPE.biosBoot, size: stick.biosBoot, payload: 'biosBoot' },
-    { name: 'esp', type: PARTITION_TYPE.esp, size: stick.esp, payload: 'esp' },
-    {
-      name: 'root-a',
-      type: ARCHITECTURES[stick.architecture].rootPartition,
-      size: stick.rootSlot,
-      payload: 'root',
-    },
-    {
-      name: 'root-b',
-      type: ARCHITECTURES[stick.architecture].rootPartition,
-      size: stick.rootSlot,
-      payload: null,
-    },
-    { name: 'library', type: PARTITION_TYPE.library, size: libraryBytes(stick, library), payload: 'library' },
-  ]
-}
-
-/** Room for a later library: a fixed size, or what it holds now and some percent more. */
-function libraryBytes(stick: StickPlan, content: Bytes): Bytes {
-  if ('size' in stick.library) return stick.library.size
-  return Math.ceil((content * (100 + stick.library.headroomPercent)) / 100)
-}
-
 /** The partitions one behind the other, each from one multiple of the alignment to another. */
 function arrange(stick: StickPlan, used: Record<PayloadName, Bytes>): Layout {
+  const { alignment } = stick
   let end: Bytes = biosBootFirst(stick) * SECTOR
-  const partitions = slots(stick, used.library).map((slot, index) => {
-    const start = end
-    end += Math.max(alignUp(slot.size, stick.alignment), stick.alignment)
+  const partitions = PARTITIONS.map((row): LayoutPartition => {
+    const first = end / SECTOR
+    end += Math.max(alignUp(row.size(stick, used.library), alignment), alignment)
+    const last = end / SECTOR - 1
+    if ('freeBehind' in row) end += alignUp(row.freeBehind(stick), alignment)
     return {
-      number: index + 1,
-      name: slot.name,
-      type: slot.type,
+      number: partitionNumber(row.name),
+      name: row.name,
+      type: row.type(stick),
       guid: '',
-      first: start / SECTOR,
-      last: end / SECTOR - 1,
-      payload: slot.payload,
-      used: slot.payload ? used[slot.payload] : 0,
+      first,
+      last,
+      payload: row.payload,
+      used: row.payload ? used[row.payload] : 0,
     }
   })
+  const data = dataBehind(end / SECTOR - 1, stick.dataMinimum, alignment)
   return {
     estimated: false,
     diskGuid: '',
-    sectors: diskBytes(end, stick.alignment) / SECTOR,
+    sectors: diskBytes(end, alignment) / SECTOR,
     partitions,
-    data: { number: partitions.length + 1, name: 'data', first: end / SECTOR, minimum: stick.dataMinimum },
-    smallestStick: diskBytes(end + alignUp(stick.dataMinimum, stick.alignment), stick.alignment),
+    data,
+    smallestStick: smallestStick(data, alignment),
   }
+}
+
+/** The data partition that first boot makes, right behind the library that ends at `last`. */
+export function dataBehind(last: Lba, minimum: Bytes, alignment: Bytes): NonNullable<Layout['data']> {
+  const first = alignUp((last + 1) * SECTOR, alignment) / SECTOR
+  return { number: partitionNumber('data'), name: 'data', first, minimum }
+}
+
+/** The smallest stick that has room for such a data partition. */
+export function smallestStick({ first, minimum }: NonNullable<Layout['data']>, alignment: Bytes): Bytes {
+  return diskBytes(first * SECTOR + alignUp(minimum, alignment), alignment)
 }
 
 /** A whole disk whose last partition ends at `end`: the backup GPT behind it, and a round size. */
 function diskBytes(end: Bytes, alignment: Bytes): Bytes {
   return alignUp(end + BACKUP_SECTORS * SECTOR, alignment)
-}
-
-/** Where the profile sets a partition's size, or else the hint. */
-const MEND: Record<PayloadName, string> = {
-  biosBoot: 'report this: the boot loader should always fit',
-  esp: 'raise `stick.esp`',
-  root: 'raise `stick.rootSlot`, or leave out packages of `host.packages`',
-  library: 'raise `stick.library`, or leave its size out',
 }
 
 function tooLarge(partition: LayoutPartition): KeyvisorError {
@@ -181,7 +151,7 @@ function tooLarge(partition: LayoutPartition): KeyvisorError {
   return new KeyvisorError(
     `${name}-too-large`,
     `the ${name} payload of ${exactly(partition.used)} is larger than its partition ${partition.name} of ${exactly(room)}`,
-    { hint: MEND[payload] },
+    { hint: partitionRow(partition.name)?.mend ?? '' },
   )
 }
 

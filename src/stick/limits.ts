@@ -3,13 +3,13 @@
  *
  * Left out: what depends on the PC of the day (`guest/sizing.ts`), and on finished bytes (`layout.ts`).
  */
+import { USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { alignUp, type Bytes, MiB, SECTOR } from '../base/units.js'
+import type { StickPlan } from './definition.js'
+import { estimateLayout } from './layout.js'
 
 /** Partitions begin and end at multiples of this. */
 export const ALIGNMENT: Bytes = MiB
-export const BIOS_BOOT: Bytes = MiB
-/** Of the data partition that first boot makes: what guests write, and the host's own changes. */
-export const DATA_MINIMUM: Bytes = 512 * MiB
 
 /** Addresses that the guests' network has for network cards: 172.29.86.10 to 172.29.86.199. */
 export const MOST_CARDS = 190
@@ -39,12 +39,37 @@ export const LEAST_GUEST_DISK: Bytes = 256 * MiB
 /** Headroom of a library that has no fixed size, so that a later one fits. */
 export const LIBRARY_HEADROOM_PERCENT = 25
 
-/** The smallest stick for partitions of these sizes, the GPT at both ends included. */
-export function smallestStick(sizes: { esp: Bytes; rootSlot: Bytes; library: Bytes }): Bytes {
-  const { esp, rootSlot, library } = sizes
-  const partitions = [BIOS_BOOT, esp, rootSlot, rootSlot, library, DATA_MINIMUM]
-  const tables = 2 * ALIGNMENT
-  return partitions.reduce((sum, size) => sum + Math.max(ALIGNMENT, alignUp(size, ALIGNMENT)), tables)
+/** What every stick has, whatever its profile says. */
+export const FIXED_SIZES = {
+  alignment: ALIGNMENT,
+  biosBoot: MiB,
+  secondEsp: 128 * MiB,
+  settings: 64 * MiB,
+  // What guests write, and the host's own changes.
+  dataMinimum: 512 * MiB,
+} as const satisfies Partial<StickPlan>
+
+/** The smallest stick for partitions of these sizes. */
+export function leastStick({
+  esp,
+  rootSlot,
+  library,
+}: {
+  esp: Bytes
+  rootSlot: Bytes
+  library: Bytes
+}): Bytes {
+  const stick: StickPlan = {
+    ...FIXED_SIZES,
+    architecture: USUAL_ARCHITECTURE,
+    firmware: [],
+    minimumSize: 0,
+    esp,
+    rootSlot,
+    library: { size: library },
+  }
+  const used = { biosBoot: 0, esp: 0, root: 0, settings: 0, library: 0 }
+  return estimateLayout(stick, used).smallestStick
 }
 
 /** A library of these files, with its headroom; without what its file system takes. */

@@ -2,12 +2,13 @@
  * The manifest: what is on an image, for people and programs. A part of it travels on the stick itself.
  */
 
-import type { Firmware } from '../arch/architecture.js'
+import type { ArchitectureName, Firmware } from '../arch/architecture.js'
 import type { Sha256 } from '../base/digests.js'
 import type { Bytes } from '../base/units.js'
 import type { Guest } from '../guest/definition.js'
 import { basesOf, onBase } from '../guest/drives.js'
 import type { Layout } from './layout.js'
+import type { HostSlot } from './partitions.js'
 
 export interface ManifestPayload {
   sha256: Sha256
@@ -21,8 +22,8 @@ export interface ManifestPackage {
   architecture: string
 }
 
-/** 2: a guest has drives and hardware; 1 named one base image a guest. */
-export const MANIFEST_VERSION = 2
+/** 3: slots, and an architecture. 2: a guest has drives and hardware; 1 named one base image a guest. */
+export const MANIFEST_VERSION = 3
 
 /** What the ESP carries at `/keyvisor/manifest.json`: all that is known before the ESP itself is packed. */
 export interface StickManifest {
@@ -34,11 +35,14 @@ export interface StickManifest {
   epoch: number
   /** What the data partition needs at least: with it, the image itself tells the smallest stick. */
   dataMinimum: Bytes
+  /** Of the PCs that it is for. */
+  architecture: ArchitectureName
   /** Kinds of PC firmware that can start it. */
   firmware: readonly Firmware[]
   host: { suite: string; hostname: string; admin: string; keys: number }
   guests: ManifestGuest[]
-  root: ManifestPayload
+  /** The host in each slot; null: none. */
+  slots: Record<HostSlot, ManifestPayload | null>
   library: ManifestPayload
 }
 
@@ -49,21 +53,21 @@ export type ManifestGuest<Base = Sha256> = Pick<
 >
 
 /** The same before any bytes are made: bases are known by the stages that make them. */
-export type StickFacts = Omit<StickManifest, 'root' | 'library' | 'guests'> & {
+export type StickFacts = Omit<StickManifest, 'slots' | 'library' | 'guests'> & {
   guests: ManifestGuest<string>[]
 }
 
 /** @param digestOf digest of the base that a stage made */
 export function stickManifest(
   facts: StickFacts,
-  { root, library }: Pick<StickManifest, 'root' | 'library'>,
+  { slots, library }: Pick<StickManifest, 'slots' | 'library'>,
   digestOf: (stage: string) => Sha256,
 ): StickManifest {
   const guests = facts.guests.map((guest) => ({
     ...guest,
     drives: guest.drives.map((drive) => onBase(drive, digestOf)),
   }))
-  return { ...facts, guests, root, library }
+  return { ...facts, guests, slots, library }
 }
 
 /** Digests of a guest's bases, that of its first disk before the others'. */

@@ -89,7 +89,10 @@ t.test('a PC without hardware virtualization is told so', async (t) => {
     accelerator: 'tcg',
     memory: 2 ** 32,
     cpus: 2,
-    rootHash: '',
+    version: 2,
+    architecture: 'amd64',
+    slot: 'a',
+    slots: { a: null, b: null },
     seconds: 1,
   }
   t.match(bannerText(banner), 'This PC    4GiB of memory, 2 CPUs, NO hardware virtualization')

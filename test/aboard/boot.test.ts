@@ -29,6 +29,7 @@ function stick(
       '/proc/uptime': '9.5 1\n',
       '/dev/kvm': '',
       '/run/keyvisor/library/guests.json': JSON.stringify(index),
+      '/run/keyvisor/stick': 'disk=sda\nsettings=sda5\n',
       ...bases,
       ...files,
     },

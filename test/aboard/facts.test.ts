@@ -1,5 +1,5 @@
 import t from 'tap'
-import { damagedDevices, readHost, readPc } from '../../src/aboard/facts.js'
+import { architectureOf, damagedDevices, readHost, readPc } from '../../src/aboard/facts.js'
 import { GiB } from '../../src/base/units.js'
 import { fakeMachine } from '../support/fake.js'
 
@@ -8,7 +8,7 @@ const proc = {
   '/proc/meminfo': 'MemTotal:        4194304 kB\nMemFree:          1234 kB\n',
   '/proc/cpuinfo': 'processor\t: 0\nmodel name\t: x\n\nprocessor\t: 1\nmodel name\t: processor : 2\n',
   '/proc/uptime': '12.34 20.00\n',
-  '/proc/cmdline': `ro keyvisor.root=${'0a'.repeat(32)} quiet\n`,
+  '/proc/cmdline': `ro keyvisor.slot=a keyvisor.root=${'0a'.repeat(32)},4096 quiet\n`,
 }
 
 t.test('the PC as /proc has it', async (t) => {
@@ -28,13 +28,16 @@ t.test('a BIOS start', async (t) => {
   const machine = fakeMachine(proc)
   t.strictSame(readHost(machine, 'demo', readPc(machine)), {
     event: 'host',
+    version: 2,
     name: 'demo',
     firmware: 'bios',
     secureBoot: 'unsupported',
     accelerator: 'tcg',
     memory: 4 * GiB,
     cpus: 2,
-    rootHash: '0a'.repeat(32),
+    architecture: 'amd64',
+    slot: 'a',
+    slots: { a: '0a'.repeat(32), b: null },
     seconds: 12.34,
   })
 })
@@ -51,7 +54,18 @@ t.test('Secure Boot as the firmware has it', async (t) => {
 
 t.test('a command line without a root hash', async (t) => {
   const machine = fakeMachine({ ...proc, '/proc/cmdline': 'xkeyvisor.root=1 ro\n' })
-  t.equal(readHost(machine, '', readPc(machine)).rootHash, '')
+  t.strictSame(readHost(machine, '', readPc(machine)).slots, { a: null, b: null })
+})
+
+t.test('a host in the other slot', async (t) => {
+  const root = '0b'.repeat(32)
+  const machine = fakeMachine({ '/proc/cmdline': `keyvisor.slot=b keyvisor.root=${root},8192\n` })
+  t.match(readHost(machine, '', readPc(machine)), { slot: 'b', slots: { a: null, b: root } })
+})
+
+t.test('the architecture is the one that the host was built for', async (t) => {
+  const machine = fakeMachine({ '/usr/lib/keyvisor/facts': 'ARCHITECTURE=amd64\nSERIAL=ttyS0\nESP=2\n' })
+  t.equal(architectureOf(machine).qemu.program, 'qemu-system-x86_64')
 })
 
 t.test('devices that verity found damaged', async (t) => {

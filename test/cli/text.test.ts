@@ -21,7 +21,7 @@ import { estimateLayout, layoutStick } from '../../src/stick/layout.js'
 const PLAN = JSON.parse(
   readFileSync(new URL('../../fixtures/plan/full.plan.json', import.meta.url), 'utf8'),
 ) as Plan
-const SIZES = { biosBoot: 190_000, esp: 128 * MiB, root: 170 * MiB, library: 200 * MiB }
+const SIZES = { biosBoot: 190_000, esp: 128 * MiB, root: 170 * MiB, settings: 64 * MiB, library: 200 * MiB }
 const PC = { memory: 8 * GiB, cpus: 4, kvm: true }
 const REPORT: PlanReport = {
   profile: 'full.yaml',
@@ -159,6 +159,7 @@ const LAYOUT = layoutStick({ ...PLAN.stick, minimumSize: 64 * GiB }, 'x', {
   biosBoot: { size: SIZES.biosBoot, sha256: DIGEST },
   esp: { size: SIZES.esp, sha256: DIGEST },
   root: { size: SIZES.root, sha256: DIGEST },
+  settings: { size: SIZES.settings, sha256: DIGEST },
   library: { size: SIZES.library, sha256: DIGEST },
 })
 
@@ -179,13 +180,14 @@ t.test('what is on an image', async (t) => {
       host: { hostname: 'h', suite: 'trixie', admin: 'me' },
       guests: [guest, { ...guest, autostart: null }],
     },
-    ...{ root: { rootHash: DIGEST }, library: { rootHash: 'cd' } },
+    slots: { a: { rootHash: DIGEST }, b: null },
+    library: { rootHash: 'cd' },
   }
   const text = inspectText(inspection(manifest), OPTIONS)
   t.match(text, /^x\.img: 3GiB, of which 1MiB are taken on disk\n/)
   t.match(text, /^ {2}built by +keyvisor 0\.1\.0, packages as of 1970-01-02$/m)
   t.match(text, /^ {2}host +h, Debian trixie, admin me$/m)
-  t.match(text, new RegExp(`^ {2}root hash +${DIGEST}$`, 'm'))
+  t.match(text, new RegExp(`^ {2}slot a +root hash ${DIGEST}$`, 'm'))
   t.match(text, /^ {2}guest +web: uefi, starts with the stick, order 10, fresh at each start$/m)
   t.match(text, /^ {2}guest +web: uefi, does not start by itself, /m)
   t.match(text, /\nnothing is odd about it\n$/)

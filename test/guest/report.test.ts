@@ -20,7 +20,10 @@ const host: HostEvent = {
   accelerator: 'kvm',
   memory: 4_294_967_296,
   cpus: 4,
-  rootHash: '0a'.repeat(32),
+  version: 2,
+  architecture: 'amd64',
+  slot: 'a',
+  slots: { a: '0a'.repeat(32), b: null },
   seconds: 12.5,
 }
 const guest: GuestEvent = {
@@ -76,7 +79,8 @@ t.test('the schema takes every event, and nothing else', async (t) => {
   t.notOk(valid({ ...guest, state: 'fine' }), 'an unknown state')
   t.notOk(valid({ event: 'done', seconds: 1 }), 'a missing member')
   t.notOk(valid({ event: 'other' }), 'an unknown event')
-  t.notOk(valid({ ...host, rootHash: 'abc' }), 'a hash that is none')
+  t.notOk(valid({ ...host, slots: { ...host.slots, a: 'abc' } }), 'a hash that is none')
+  t.notOk(valid({ ...host, version: 1 }), 'another version')
 })
 
 t.test('every member has a title and a description', async (t) => {

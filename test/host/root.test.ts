@@ -34,7 +34,7 @@ t.test('what the profile decides stands in the root', async (t) => {
     admin: { name: 'ada', sshKeys: [KEY] },
     network: { uplink: { address: '192.0.2.7/24', gateway: '192.0.2.1', dns: ['192.0.2.53', '192.0.2.54'] } },
   })
-  const entries = await hostEntries(host)
+  const entries = await hostEntries(host, 'amd64')
   t.equal(text(entries, '/etc/hostname'), 'stick\n')
   t.match(text(entries, '/etc/hosts'), '127.0.1.1 stick\n')
   t.equal(text(entries, '/etc/locale.conf'), 'LANG=de_DE.UTF-8\n')
@@ -49,7 +49,7 @@ t.test('what the profile decides stands in the root', async (t) => {
 t.test('a keyboard without Latin letters comes after one that has them', async (t) => {
   const lines = async (keyboard: string, keyboardVariant?: string) => {
     const host = planned({ keyboard, ...(keyboardVariant === undefined ? {} : { keyboardVariant }) })
-    return text(await hostEntries(host), '/etc/default/keyboard')?.match(
+    return text(await hostEntries(host, 'amd64'), '/etc/default/keyboard')?.match(
       /(?<=LAYOUT=|VARIANT=|OPTIONS=).*$/gm,
     )
   }
@@ -59,15 +59,17 @@ t.test('a keyboard without Latin letters comes after one that has them', async (
 })
 
 t.test('an uplink by DHCP', async (t) => {
-  const entries = await hostEntries(planned())
+  const entries = await hostEntries(planned(), 'amd64')
   t.match(text(entries, '/etc/systemd/network/10-uplink.network'), 'DHCP=yes\n')
   t.equal(text(entries, '/etc/ssh/authorized_keys/admin'), '', 'no key of anybody')
 })
 
 t.test('what joins Wi-Fi networks comes where there are some, and without their passphrases', async (t) => {
   const added = async (host: Profile['host']) => {
-    const own = new Set((await hostEntries(planned())).map(({ target }) => target))
-    return (await hostEntries(planned(host))).map(({ target }) => target).filter((target) => !own.has(target))
+    const own = new Set((await hostEntries(planned(), 'amd64')).map(({ target }) => target))
+    return (await hostEntries(planned(host), 'amd64'))
+      .map(({ target }) => target)
+      .filter((target) => !own.has(target))
   }
   t.strictSame(await added({ network: { wifi: [] } }), [])
   const wifi = [{ ssid: 'home', passphrase: { env: 'HOME_WIFI' } }]
@@ -79,7 +81,7 @@ t.test('what joins Wi-Fi networks comes where there are some, and without their 
 })
 
 t.test('the programs of the stick come with all that they import, and no node: among it', async (t) => {
-  const modules = (await hostEntries(planned())).filter(({ target }) =>
+  const modules = (await hostEntries(planned(), 'amd64')).filter(({ target }) =>
     target.startsWith('/usr/lib/keyvisor/'),
   )
   const targets = modules.map(({ target }) => target)
@@ -94,11 +96,11 @@ t.test('the programs of the stick come with all that they import, and no node: a
 
 t.test('entries of two profiles differ exactly where the profiles do', async (t) => {
   t.strictSame(
-    (await keyedFiles(await hostEntries(planned()), [])).toJSON(),
-    (await keyedFiles(await hostEntries(planned({})), [])).toJSON(),
+    (await keyedFiles(await hostEntries(planned(), 'amd64'), [])).toJSON(),
+    (await keyedFiles(await hostEntries(planned({}), 'amd64'), [])).toJSON(),
   )
-  const other = await hostEntries(planned({ hostname: 'other' }))
-  const base = await hostEntries(planned())
+  const other = await hostEntries(planned({ hostname: 'other' }), 'amd64')
+  const base = await hostEntries(planned(), 'amd64')
   const changed = base.filter(({ target }) => text(base, target) !== text(other, target)).map((e) => e.target)
   t.strictSame(changed, ['/etc/hostname', '/etc/hosts'])
 })

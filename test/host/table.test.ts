@@ -3,7 +3,7 @@
  * kernel: udevadm, blockdev, and /sys.
  */
 
-import { cp, mkdir, open, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { ARCHITECTURES } from '../../src/arch/architecture.js'
@@ -12,18 +12,23 @@ import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { encodeGpt, type Gpt, readGpt } from '../../src/disk/gpt.js'
 import { decodeMbr, encodeProtectiveMbr } from '../../src/disk/mbr.js'
+import { partitionNumber, partitionNumbers } from '../../src/stick/partitions.js'
 import { needTools } from '../support/tools.js'
 
-const IMAGE = 8 * MiB
+const IMAGE = 24 * MiB
 const SECTORS = (64 * MiB) / 512
 const DISK_GUID = '6a508528-97c0-4f7c-8a53-b0c5d1d6a001'
 
 const type = ARCHITECTURES.amd64.rootPartition
 const guidOf = (number: number) => `6a508528-97c0-4f7c-8a53-b0c5d1d6b00${number}`
-const PARTITIONS = [1, 2, 3, 4, 5].map((number) => ({
-  ...{ number, type, guid: guidOf(number), name: `part-${number}`, attributes: 0n },
-  ...{ first: 2048 * number, last: 2048 * number + 2047 },
-}))
+/** MiB that lie free behind the ESP. */
+const FREE = 16
+const PARTITIONS = [1, 2, 3, 4, 5, 6].map((number) => {
+  const first = 2048 * (number > partitionNumber('esp') ? number + FREE : number)
+  const name = `part-${number}`
+  return { number, type, guid: guidOf(number), name, attributes: 0n, first, last: first + 2047 }
+})
+const LIBRARY = PARTITIONS[5] as (typeof PARTITIONS)[number]
 
 const BOOT_CODE = Buffer.from('boot code'.repeat(48))
 
@@ -40,10 +45,10 @@ async function neverStarted(path: string): Promise<void> {
   await writeFile(path, disk)
 }
 
-async function tableAt(path: string, lba: number): Promise<Gpt | undefined> {
+async function tableAt(path: string, lba: number, sectors = SECTORS): Promise<Gpt | undefined> {
   const disk = await readFile(path)
   const read = async (offset: number, length: number) => disk.subarray(offset, offset + length)
-  return readGpt(read, lba, SECTORS).catch(() => undefined)
+  return readGpt(read, lba, sectors).catch(() => undefined)
 }
 
 const names = (table: Gpt | undefined) => table?.partitions.map(({ name }) => name)
@@ -59,10 +64,15 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
   await program('blockdev', 'mkdir /sys/class/block/sda/sda2 && echo 2 > /sys/class/block/sda/sda2/partition')
 
   /** Runs commands in a shell that has the initrd's functions, with a file as /dev/sda. */
+  const script = join(folder, 'script')
+  const overlay = packageFile('src/host/overlay/etc/initramfs-tools/scripts/keyvisor')
+  const facts = `SERIAL=null\n${partitionNumbers()}`
+  await writeFile(script, (await readFile(overlay, 'utf8')).replace('. /usr/lib/keyvisor/facts\n', facts))
   const inInitrd = (disk: string, commands: string, path = bin) => {
-    const script = packageFile('src/host/overlay/etc/initramfs-tools/scripts/keyvisor')
     const set = `PATH=${path}:$PATH; . ${script}; mkdir -p /run/keyvisor /sys/class/block/sda /sys/block/sda
-      mkdir /sys/class/block/sda/sda5; echo 5 > /sys/class/block/sda/sda5/partition
+      mkdir /sys/class/block/sda/sda6; echo 6 > /sys/class/block/sda/sda6/partition
+      mkdir /sys/class/block/sda6; echo ${LIBRARY.first} > /sys/class/block/sda6/start
+      echo 2048 > /sys/class/block/sda6/size
       echo ${SECTORS} > /sys/class/block/sda/size; printk() { :; }; disk=sda`
     const binds = [
       '--ro-bind',
@@ -77,7 +87,7 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
       '--proc',
       '/proc',
     ]
-    const own = ['--bind', disk, '/dev/sda', '--ro-bind', bin, bin]
+    const own = ['--bind', disk, '/dev/sda', '--ro-bind', folder, folder]
     return systemTools.run({ tool: 'bwrap', args: [...binds, ...own, 'sh', '-c', `${set}; ${commands}`] })
   }
 
@@ -89,9 +99,11 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
     t.strictSame(names(primary), [...PARTITIONS.map(({ name }) => name), 'data-new'])
     t.strictSame(primary?.partitions, backup?.partitions)
     t.match(
-      primary?.partitions.slice(0, 5),
+      primary?.partitions.slice(0, 6),
       PARTITIONS.map(({ first, last, type }) => ({ first, last, type })),
     )
+    // To the last whole MiB before the backup.
+    t.match(primary?.partitions[6], { first: LIBRARY.last + 1, last: SECTORS - 2048 - 1 })
     t.ok(primary?.partitions.every(({ guid }) => !PARTITIONS.some((old) => old.guid === guid)))
     t.not(primary?.header.diskGuid, DISK_GUID)
     const found = await readFile(disk)
@@ -101,6 +113,17 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
     await inInitrd(disk, 'sfdisk --dump /dev/sda | sed s/data-new/data/ > $state/table && write_table')
     t.ok((await readFile(disk)).subarray(0, 512).equals(FIRST_SECTOR), 'a second writing')
     t.strictSame(names(await tableAt(disk, 1))?.at(-1), 'data')
+  })
+
+  await t.test('a stick whose free space behind the ESP is larger than its tail', async (t) => {
+    const disk = join(folder, 'small.raw')
+    await neverStarted(disk)
+    const sectors = LIBRARY.last + 1 + 4 * 2048
+    await truncate(disk, sectors * 512)
+    await inInitrd(disk, `echo ${sectors} > /sys/class/block/sda/size; prepare_table`)
+    const data = (await tableAt(disk, 1, sectors))?.partitions[6]
+    t.match(data, { name: 'data-new', first: LIBRARY.last + 1 })
+    t.equal(data?.last, sectors - 2048 - 1, 'and fills it')
   })
 
   await t.test('a stick without an active record gets none', async (t) => {

@@ -9,7 +9,8 @@ import { GiB, MiB, SECTOR } from '../../src/base/units.js'
 import { decodeMbr } from '../../src/disk/mbr.js'
 import { type AssemblyParts, assembleImage } from '../../src/image/assemble.js'
 import type { StickPlan } from '../../src/stick/definition.js'
-import { biosBootFirst, layoutStick, type PayloadName } from '../../src/stick/layout.js'
+import { biosBootFirst, layoutStick } from '../../src/stick/layout.js'
+import type { PayloadName } from '../../src/stick/partitions.js'
 import { needTools } from '../support/tools.js'
 
 const STICK: StickPlan = {
@@ -21,6 +22,8 @@ const STICK: StickPlan = {
   esp: 8 * MiB,
   rootSlot: 16 * MiB,
   library: { headroomPercent: 25 },
+  secondEsp: 4 * MiB,
+  settings: 2 * MiB,
   dataMinimum: 64 * MiB,
 }
 
@@ -28,6 +31,7 @@ const SIZES: Record<PayloadName, number> = {
   biosBoot: 4096,
   esp: 8 * MiB,
   root: 5 * MiB,
+  settings: MiB,
   library: 12 * MiB,
 }
 
@@ -37,7 +41,7 @@ function makeParts(folder: string): AssemblyParts {
   for (const [index, name] of (Object.keys(SIZES) as PayloadName[]).entries()) {
     const path = join(folder, name)
     const size = SIZES[name]
-    writeFileSync(path, Buffer.alloc(name === 'library' ? MiB : size, 'BERL'[index]))
+    writeFileSync(path, Buffer.alloc(name === 'library' ? MiB : size, 'BERSL'[index]))
     if (name === 'library') {
       truncateSync(path, size - 1)
       writeFileSync(path, 'E', { flag: 'a' })
@@ -107,8 +111,8 @@ t.test('holes stay holes', async (t) => {
   await assembleImage(makeParts(folder), join(folder, 'demo.img'), () => {})
   const { size, blocks } = statSync(join(folder, 'demo.img'))
   t.ok(size > 40 * MiB)
-  // ESP, root and the library's first MiB are full; tables, core image and the library's end are less than one more.
-  t.ok(blocks * 512 < (8 + 5 + 1 + 1) * MiB, `${blocks * 512} bytes are allocated`)
+  // ESP, root, settings and the library's first MiB are full; tables, core image and the library's end are less than one more.
+  t.ok(blocks * 512 < (8 + 5 + 1 + 1 + 1) * MiB, `${blocks * 512} bytes are allocated`)
 })
 
 t.test('progress tells each byte once', async (t) => {
@@ -117,7 +121,7 @@ t.test('progress tells each byte once', async (t) => {
   await assembleImage(makeParts(folder), join(folder, 'demo.img'), (bytes) => {
     told += bytes
   })
-  t.equal(told, SIZES.esp + SIZES.root + SIZES.library)
+  t.equal(told, SIZES.esp + SIZES.root + SIZES.settings + SIZES.library)
 })
 
 t.test('an image that is aborted leaves no file, and the old one as it was', async (t) => {

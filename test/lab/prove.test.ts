@@ -18,7 +18,10 @@ const host: HostEvent = {
   accelerator: 'kvm',
   memory: 1,
   cpus: 1,
-  rootHash: '',
+  version: 2,
+  architecture: 'amd64',
+  slot: 'a',
+  slots: { a: null, b: null },
   seconds: 31.4,
 }
 

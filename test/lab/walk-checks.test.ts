@@ -10,7 +10,8 @@ const UUID = '3a1e0b4c-0000-8000-8000-000000000001'
 
 const host: HostEvent = {
   ...{ event: 'host', name: 'walk', firmware: 'bios', secureBoot: 'unsupported', accelerator: 'kvm' },
-  ...{ memory: PC.memory, cpus: PC.cpus, rootHash: '', seconds: 31 },
+  ...{ memory: PC.memory, cpus: PC.cpus, seconds: 31 },
+  ...{ version: 2, architecture: 'amd64', slot: 'a', slots: { a: null, b: null } },
 }
 
 const hardware: Hardware = {

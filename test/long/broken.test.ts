@@ -93,7 +93,7 @@ if (demo && mute) {
   await t.test('no library', async (t) => {
     await copyImage(demo.image, image)
     await removeLibrary(image, partitions)
-    const proof = await fails(t, image, 'problem library', /^the stick has no library \(partition 5\)/)
+    const proof = await fails(t, image, 'problem library', /^the stick has no library \(partition 6\)/)
     t.ok(proof.events.some(isEvent('host')), 'the host is up')
     t.strictSame(guestsOf(proof), [])
   })

@@ -45,12 +45,13 @@ t.test('an image', async (t) => {
       found.partitions.map(({ content, verity }) => ({ content, verity })),
       [
         { content: { kind: 'grub', start: 2049 }, verity: null },
-        { content: { kind: 'fat', label: 'KEYVISOR', bytes: 34 * MiB }, verity: null },
+        { content: { kind: 'fat', label: 'KEYVISORESP', bytes: 34 * MiB }, verity: null },
         {
           content: { kind: 'squashfs' },
           verity: { algorithm: 'sha256', dataBlocks: statSync(payloads.root).size / 4096 - 2 },
         },
         { content: { kind: 'zeros' }, verity: null },
+        { content: { kind: 'fat', label: 'KEYVISOR', bytes: 34 * MiB }, verity: null },
         { content: { kind: 'ext4', uuid: UUID, bytes: 4 * MiB }, verity: { dataBlocks: 1024 } },
       ],
     )
@@ -126,14 +127,14 @@ t.test('an image', async (t) => {
   })
 
   t.test('partitions that hold something else', async (t) => {
-    const [, esp, root, , library] = layout.partitions.map(({ first }) => first * 512) as [0, 0, 0, 0, 0]
-    t.match(await notesOf((bytes) => void bytes.fill(0, root, root + 4096)), [
+    const firstOf = (name: string) => (layout.partitions.find((one) => one.name === name)?.first ?? 0) * 512
+    t.match(await notesOf((bytes) => void bytes.fill(0, firstOf('root-a'), firstOf('root-a') + 4096)), [
       'partition 3 (root-a) should hold squashfs, and holds zeros',
     ])
-    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(1 << 20, library + 1024 + 4)), [
-      'partition 5 (library) holds ext4 of 4GiB, which is more than fits',
+    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(1 << 20, firstOf('library') + 1024 + 4)), [
+      'partition 6 (library) holds ext4 of 4GiB, which is more than fits',
     ])
-    t.match(await notesOf((bytes) => void bytes.fill(0, esp, esp + 4096)), [
+    t.match(await notesOf((bytes) => void bytes.fill(0, firstOf('esp'), firstOf('esp') + 4096)), [
       'partition 2 (esp) should hold fat, and holds zeros',
       'there is no ESP, and so no manifest',
     ])
@@ -155,7 +156,7 @@ t.test('an image', async (t) => {
     t.match(await withEsp('{"name":'), { manifest: null, notes: [/is not JSON/] })
     t.match(await withEsp('{"version": 1}'), {
       manifest: { version: 1 },
-      notes: ['the manifest is of version 1, and this Keyvisor reads version 2'],
+      notes: ['the manifest is of version 1, and this Keyvisor reads version 3'],
     })
     const odd = await withEsp('{"dataMinimum": -1, "__proto__": {}}')
     t.same(odd.notes, [])

@@ -5,7 +5,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
@@ -15,7 +15,8 @@ import { domainXml, networkXml } from '../../src/guest/domain.js'
 import { basesOf } from '../../src/guest/drives.js'
 import { type Sized, sizeGuests } from '../../src/guest/sizing.js'
 import type { BuildResult } from '../../src/pipeline/build.js'
-import { guestBases, type Manifest } from '../../src/stick/manifest.js'
+import { GRUB_CONFIG } from '../../src/stick/boot-config.js'
+import { guestBases, type Manifest, type ManifestPayload } from '../../src/stick/manifest.js'
 import { built, dpkgLines, OUT, packageLine } from '../support/built.js'
 import { needTools } from '../support/tools.js'
 
@@ -102,13 +103,16 @@ function partitions(result: BuildResult): void {
     const { stdout } = await run('mdir', '-/', '-b', '-i', esp, '::')
     for (const path of [
       ...['/EFI/BOOT/BOOTX64.EFI', '/EFI/BOOT/grubx64.efi', '/EFI/debian/grub.cfg', '/EFI/debian/grubenv'],
-      ...['/a/vmlinuz', '/a/initrd.img', '/keyvisor/manifest.json'],
+      ...['/a/vmlinuz', '/a/initrd.img', '/a/boot.cfg', '/keyvisor/manifest.json'],
     ])
       t.match(stdout, `::${path}\n`)
-    const config = join(parts, 'grub.cfg')
-    writeFileSync(config, (await run('mtype', '-i', esp, '::EFI/debian/grub.cfg')).stdout)
-    await t.resolves(run('grub-script-check', config))
-    t.match(readFileSync(config, 'utf8'), `keyvisor.root=${manifest.root.rootHash},`)
+    for (const path of ['EFI/debian/grub.cfg', 'a/boot.cfg']) {
+      const config = join(parts, basename(path))
+      writeFileSync(config, (await run('mtype', '-i', esp, `::${path}`)).stdout)
+      await t.resolves(run('grub-script-check', config))
+    }
+    t.equal(readFileSync(join(parts, 'grub.cfg'), 'utf8'), GRUB_CONFIG, 'the same on every stick')
+    t.match(readFileSync(join(parts, 'boot.cfg'), 'utf8'), `keyvisor.root=${manifest.slots.a?.rootHash},`)
     const environment = (await run('mtype', '-i', esp, '::EFI/debian/grubenv')).stdout
     t.equal(environment.length, 1024)
   })
@@ -130,6 +134,14 @@ function partitions(result: BuildResult): void {
     await verified(t, library, manifest, 'library')
   })
 
+  t.test(`settings of ${manifest.name}`, async (t) => {
+    if (!needTools(t, 'fsck.fat', 'mlabel', 'mtype')) return
+    const settings = await partition(result, 'settings')
+    await t.resolves(run('fsck.fat', '-n', settings))
+    t.match((await run('mlabel', '-s', '-i', settings, '::')).stdout, /Volume label is KEYVISOR\s/)
+    t.match((await run('mtype', '-i', settings, '::README.txt')).stdout, manifest.name)
+  })
+
   t.test(`the other slot of ${manifest.name} is empty`, async (t) => {
     t.equal(allocated(await partition(result, 'root-b')), 0)
   })
@@ -137,8 +149,8 @@ function partitions(result: BuildResult): void {
 
 /** veritysetup takes the tree with the manifest's root hash, at the offset of the kernel's command line; not another. */
 async function verified(t: Test, path: string, manifest: Manifest, name: 'root' | 'library') {
-  const { rootHash } = manifest[name]
-  const config = readFileSync(join(parts, 'grub.cfg'), 'utf8')
+  const { rootHash } = (name === 'root' ? manifest.slots.a : manifest.library) as ManifestPayload
+  const config = readFileSync(join(parts, 'boot.cfg'), 'utf8')
   const offset = new RegExp(`keyvisor\\.${name}=${rootHash},(\\d+)`).exec(config)?.[1]
   const call = (hash: string) => run('veritysetup', 'verify', `--hash-offset=${offset}`, path, path, hash)
   await t.resolves(call(rootHash), `verity of ${name} at ${offset}`)
@@ -251,7 +263,7 @@ async function domains(t: Test, index: LibraryIndex): Promise<void> {
 
 function sizes(demo: BuildResult, minimal: BuildResult): void {
   t.test('sizes', async (t) => {
-    const root = demo.manifest.root.size
+    const root = demo.manifest.slots.a?.size ?? 0
     t.ok(root <= LIMIT.root, `the root payload has ${root / MB} MB, the limit is ${LIMIT.root / MB}`)
     const bytes = allocated(minimal.image)
     t.ok(

@@ -7,13 +7,14 @@ import t from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { SECTOR } from '../../src/base/units.js'
 import { LEAST_ESP_WITH_MICROCODE, LEAST_GUEST_DISK, LEAST_ROOT_SLOT } from '../../src/stick/limits.js'
+import type { ManifestPayload } from '../../src/stick/manifest.js'
 import { built, OUT } from '../support/built.js'
 import { guestRoot } from '../support/guest-root.js'
 import { needTool, needTools } from '../support/tools.js'
 
 t.test('a root slot', async (t) => {
   const { manifest } = await built('minimal')
-  const { size } = manifest.root
+  const { size } = manifest.slots.a as ManifestPayload
   t.ok(LEAST_ROOT_SLOT <= size, `the root has ${size} bytes, the least slot ${LEAST_ROOT_SLOT}`)
   t.ok(size < 1.3 * LEAST_ROOT_SLOT, 'the least is not far below what every root takes')
 })

@@ -32,12 +32,23 @@ function build(change: Partial<Built> = {}) {
   const library = stage('library', { guests: [] })
   const loader = stage('loader', { serial: true })
   const esp = stage('esp', {}, { root: hostRoot, library })
+  const settings = stage('settings', {})
   const image = stage('image', {}, { esp, root: hostRoot })
-  const stages: Stages = { hostTree, hostRoot, guestTrees: {}, bases: {}, library, loader, esp, image }
+  const stages: Stages = {
+    hostTree,
+    hostRoot,
+    guestTrees: {},
+    bases: {},
+    library,
+    loader,
+    esp,
+    settings,
+    image,
+  }
   return { stages, inputs: spellOut(stages) }
 }
 
-const all = ['tree.host', 'root', 'library', 'loader', 'esp', 'image']
+const all = ['tree.host', 'root', 'library', 'loader', 'esp', 'settings', 'image']
 const changesOf = (
   before: ReturnType<typeof build>,
   after: ReturnType<typeof build>,

@@ -52,6 +52,8 @@ t.test('a minimal profile gets every default', async (t) => {
     alignment: MiB,
     biosBoot: MiB,
     esp: 128 * MiB,
+    secondEsp: 128 * MiB,
+    settings: 64 * MiB,
     rootSlot: 384 * MiB,
     library: { headroomPercent: 25 },
     dataMinimum: 512 * MiB,

@@ -14,6 +14,7 @@ import { KeyvisorError } from '../../src/base/errors.js'
 import type { ToolRunner } from '../../src/base/tool.js'
 import { exitStatus, lastWords } from '../../src/base/tool-errors.js'
 import { type Bytes, SECTOR } from '../../src/base/units.js'
+import { readFat, readPieces } from '../../src/disk/fat-read.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../../src/disk/gpt.js'
 import { decodeMbr, withoutProtective } from '../../src/disk/mbr.js'
 import type { Inspection } from '../../src/media/inspect.js'
@@ -54,6 +55,7 @@ export async function openExaminer(
 ): Promise<Examiner> {
   const base = await unpackBase(inspection, witness, folder, tools)
   const firstSector = await firstSectorOf(inspection.path)
+  const settings = inspection.partitions.find(({ name }) => name === 'settings')
   const files = {
     ...{ base, data: join(folder, 'data.img') },
     ...{ overlay: join(folder, 'overlay.qcow2'), root: join(folder, 'root.img') },
@@ -65,6 +67,7 @@ export async function openExaminer(
       const table = await believedTable(replay, problems)
       problems.push(...movedPartitions(inspection, table))
       problems.push(...changedFirstSector(firstSector, await replay.read(0, SECTOR)))
+      if (settings) problems.push(...(await settingsProblems(settings, replay.read)))
       const data = table?.partitions.find(({ number }) => number === inspection.layout.data?.number)
       if (!data) return { stage: 'table', records: 0, problems }
       // The initrd formats what does not have this name yet.
@@ -182,6 +185,28 @@ function changedFirstSector(image: Buffer, sector: Buffer): string[] {
 }
 
 // ------------------------------------------------------------------------------------ File systems and images
+
+/** The stick writes one file there, now and then: it is whole, or not there, and what else is there stays. */
+async function settingsProblems({ first }: Pick<GptPartition, 'first'>, read: ReadAt): Promise<string[]> {
+  const inside: ReadAt = (offset, length) => read(first * SECTOR + offset, length)
+  try {
+    const { files } = await readFat(inside)
+    const textOf = async (name: string) => {
+      const found = files.find(({ path }) => path === `/${name}`)
+      return found && (await readPieces(inside, found.pieces)).toString('latin1')
+    }
+    const [readme, last] = [await textOf('README.txt'), await textOf('last-boot.txt')]
+    return [
+      ...(readme?.startsWith('This is a Keyvisor stick') ? [] : ['settings: README.txt is not as it was']),
+      ...(last === undefined || /^Keyvisor [^\0]*\nShut down [^\0]*\r\n$/.test(last)
+        ? []
+        : [`settings: last-boot.txt is not whole: ${JSON.stringify(last.slice(0, 80))}`]),
+    ]
+  } catch (error) {
+    if (error instanceof KeyvisorError) return [`settings: ${error.message}`]
+    throw error
+  }
+}
 
 type Run = (tool: string, ...args: string[]) => Promise<{ code: number; text: string }>
 

@@ -25,6 +25,8 @@ const STICK: StickPlan = {
   esp: 256 * MiB,
   rootSlot: 384 * MiB,
   library: { headroomPercent: 25 },
+  secondEsp: 128 * MiB,
+  settings: 64 * MiB,
   dataMinimum: 512 * MiB,
 }
 
@@ -32,13 +34,15 @@ const payloads = (change: Partial<Payloads> = {}): Payloads => ({
   biosBoot: { size: 105297, sha256: 'a'.repeat(64) },
   esp: { size: 256 * MiB, sha256: 'b'.repeat(64) },
   root: { size: 184 * MiB, sha256: 'c'.repeat(64) },
+  settings: { size: 64 * MiB, sha256: 'e'.repeat(64) },
   library: { size: 100 * MiB, sha256: 'd'.repeat(64) },
   ...change,
 })
 
 t.test('the partitions of the stick', async (t) => {
   const layout = layoutStick(STICK, 'demo', payloads())
-  // In MiB: bios-boot 1..2, esp 2..258, root-a 258..642, root-b 642..1026, library of 125 1026..1151.
+  // In MiB: bios-boot 1..2, esp 2..258, free 258..386, root-a 386..770, root-b 770..1154, settings 1154..1218, library of 125
+  // 1218..1343.
   t.same(
     layout.partitions.map(({ guid: _, ...partition }) => partition),
     [
@@ -64,8 +68,8 @@ t.test('the partitions of the stick', async (t) => {
         number: 3,
         name: 'root-a',
         type: ARCHITECTURES.amd64.rootPartition,
-        first: 528384,
-        last: 1314815,
+        first: 790528,
+        last: 1576959,
         payload: 'root',
         used: 184 * MiB,
       },
@@ -73,46 +77,55 @@ t.test('the partitions of the stick', async (t) => {
         number: 4,
         name: 'root-b',
         type: ARCHITECTURES.amd64.rootPartition,
-        first: 1314816,
-        last: 2101247,
+        first: 1576960,
+        last: 2363391,
         payload: null,
         used: 0,
       },
       {
         number: 5,
+        name: 'settings',
+        type: PARTITION_TYPE.basicData,
+        first: 2363392,
+        last: 2494463,
+        payload: 'settings',
+        used: 64 * MiB,
+      },
+      {
+        number: 6,
         name: 'library',
         type: PARTITION_TYPE.library,
-        first: 2101248,
-        last: 2357247,
+        first: 2494464,
+        last: 2750463,
         payload: 'library',
         used: 100 * MiB,
       },
     ],
   )
-  t.equal(layout.sectors, 1152 * 2048, 'the backup GPT takes one MiB more')
-  t.same(layout.data, { number: 6, name: 'data', first: 2357248, minimum: 512 * MiB })
-  t.equal(layout.smallestStick, (1151 + 512 + 1) * MiB)
+  t.equal(layout.sectors, 1344 * 2048, 'the backup GPT takes one MiB more')
+  t.same(layout.data, { number: 7, name: 'data', first: 2750464, minimum: 512 * MiB })
+  t.equal(layout.smallestStick, (1343 + 512 + 1) * MiB)
   t.equal(layout.estimated, false)
   t.equal(biosBootFirst(STICK), 2048)
 })
 
 t.test('a library of a fixed size', async (t) => {
   const layout = layoutStick({ ...STICK, library: { size: 700 * MiB + 1 } }, 'demo', payloads())
-  t.equal(partitionBytes(layout.partitions[4] as never), 701 * MiB)
+  t.equal(partitionBytes(layout.partitions[5] as never), 701 * MiB)
 })
 
 t.test('GUIDs derive from the payloads and the name, and from nothing else', async (t) => {
   const first = layoutStick(STICK, 'demo', payloads())
   const guids = (layout: typeof first) => [layout.diskGuid, ...layout.partitions.map(({ guid }) => guid)]
   t.same(guids(layoutStick(STICK, 'demo', payloads())), guids(first))
-  t.equal(new Set(guids(first)).size, 6, 'no two alike')
+  t.equal(new Set(guids(first)).size, 7, 'no two alike')
   const others = [
     layoutStick(STICK, 'other', payloads()),
-    ...(['biosBoot', 'esp', 'root', 'library'] as const).map((name) =>
-      layoutStick(STICK, 'demo', payloads({ [name]: { ...payloads()[name], sha256: 'e'.repeat(64) } })),
+    ...(['biosBoot', 'esp', 'root', 'settings', 'library'] as const).map((name) =>
+      layoutStick(STICK, 'demo', payloads({ [name]: { ...payloads()[name], sha256: 'f'.repeat(64) } })),
     ),
   ]
-  t.equal(new Set([first, ...others].flatMap(guids)).size, 36, 'every GUID changes with any of them')
+  t.equal(new Set([first, ...others].flatMap(guids)).size, 49, 'every GUID changes with any of them')
 })
 
 t.test('payloads that do not fit are named with their figure and what to do', async (t) => {
@@ -140,13 +153,19 @@ t.test('the smallest stick is exact', async (t) => {
   t.throws(() => layoutStick({ ...STICK, minimumSize: smallestStick - 1 }, 'demo', payloads()), {
     code: 'stick-too-small',
     message:
-      /need a stick of 1\.6GiB \(1744830464 bytes\); `stick\.minimumSize` is 1\.6GiB \(1744830463 bytes\)/,
+      /need a stick of 1\.8GiB \(1946157056 bytes\); `stick\.minimumSize` is 1\.8GiB \(1946157055 bytes\)/,
     hint: /stick\.minimumSize/,
   })
 })
 
 t.test('an estimate has the same shape, and does not throw', async (t) => {
-  const sizes = { biosBoot: 105297, esp: 256 * MiB, root: 184 * MiB, library: 100 * MiB }
+  const sizes = {
+    biosBoot: 105297,
+    esp: 256 * MiB,
+    root: 184 * MiB,
+    settings: 64 * MiB,
+    library: 100 * MiB,
+  }
   const exact = layoutStick(STICK, 'demo', payloads())
   t.same(estimateLayout(STICK, sizes), {
     ...exact,
@@ -168,6 +187,8 @@ t.test('any plan gives aligned partitions without overlap, which the GPT encoder
         fc.record({ size: fc.integer({ min: 1, max: GiB }) }),
         fc.record({ headroomPercent: below(100) }),
       ),
+      secondEsp: below(200 * MiB),
+      settings: below(100 * MiB),
       dataMinimum: below(GiB),
     })
     .map((plan): StickPlan => ({ ...STICK, ...plan }))
@@ -175,21 +196,23 @@ t.test('any plan gives aligned partitions without overlap, which the GPT encoder
     biosBoot: below(MiB),
     esp: below(MiB),
     root: below(MiB),
+    settings: below(MiB),
     library: below(2 ** 31),
   })
   const fits = (stick: StickPlan, sizes: Parameters<typeof estimateLayout>[1]) => {
     const { alignment } = stick
     const layout = estimateLayout(stick, sizes)
     const wrong = layout.partitions.some((partition, index) => {
-      const next = layout.partitions[index + 1]?.first ?? layout.data?.first
-      return (partition.first * 512) % alignment !== 0 || partition.last + 1 !== next
+      const next = layout.partitions[index + 1]?.first ?? layout.data?.first ?? 0
+      const free = partition.name === 'esp' ? Math.ceil(stick.secondEsp / alignment) * alignment : 0
+      return (partition.first * 512) % alignment !== 0 || (next - partition.last - 1) * 512 !== free
     })
     const guid = '00000000-0000-8000-8000-000000000001'
     const partitions = layout.partitions.map((partition) => ({ ...partition, guid, attributes: 0n }))
     encodeGpt(guid, layout.sectors, partitions)
     const spare = layout.sectors - ((layout.partitions.at(-1)?.last ?? 0) + 1)
     if (wrong || spare < 33 || spare * 512 > alignment + 33 * KiB) throw new Error('misplaced')
-    if ('headroomPercent' in stick.library && partitionBytes(layout.partitions[4] as never) < sizes.library)
+    if ('headroomPercent' in stick.library && partitionBytes(layout.partitions[5] as never) < sizes.library)
       throw new Error('no room for the library')
   }
   await holds(t, 300, fc.property(sticks, payloads, fits))

@@ -11,7 +11,8 @@ import { patchBootImage, patchCoreImage } from '../../src/disk/grub.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { MANIFEST_ON_ESP } from '../../src/media/inspect.js'
 import type { StickPlan } from '../../src/stick/definition.js'
-import { biosBootFirst, type Layout, layoutStick, type PayloadName } from '../../src/stick/layout.js'
+import { biosBootFirst, type Layout, layoutStick } from '../../src/stick/layout.js'
+import type { PayloadName } from '../../src/stick/partitions.js'
 import { seeded } from './tools.js'
 
 const STICK: StickPlan = {
@@ -23,6 +24,8 @@ const STICK: StickPlan = {
   esp: 34 * MiB,
   rootSlot: 2 * MiB,
   library: { headroomPercent: 25 },
+  secondEsp: 2 * MiB,
+  settings: 34 * MiB,
   dataMinimum: 64 * MiB,
 }
 export const UUID = '0a1b2c3d-4e5f-8071-8293-a4b5c6d7e8f9'
@@ -76,12 +79,22 @@ export async function makePayloads(
 
   writeFileSync(path('esp'), '')
   truncateSync(path('esp'), 34 * MiB)
-  await run('mkfs.vfat', '-F', '32', '-n', 'KEYVISOR', path('esp'))
+  await run('mkfs.vfat', '-F', '32', '-n', 'KEYVISORESP', path('esp'))
   const manifest = { name: 'demo', dataMinimum: STICK.dataMinimum, ...contents.manifest }
   writeFileSync(path('manifest.json'), JSON.stringify(manifest))
   await run('mmd', '-i', path('esp'), '::/keyvisor')
   await run('mcopy', '-i', path('esp'), path('manifest.json'), `::${MANIFEST_ON_ESP}`)
-  return { biosBoot: path('biosBoot'), esp: path('esp'), root: path('root'), library: path('library') }
+
+  writeFileSync(path('settings'), '')
+  truncateSync(path('settings'), STICK.settings)
+  await run('mkfs.vfat', '-F', '32', '-n', 'KEYVISOR', path('settings'))
+  return {
+    biosBoot: path('biosBoot'),
+    esp: path('esp'),
+    root: path('root'),
+    settings: path('settings'),
+    library: path('library'),
+  }
 }
 
 function writeFiles(folder: string, files: Record<string, string>): void {

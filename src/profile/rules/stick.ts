@@ -8,8 +8,8 @@ import {
   LEAST_ESP_WITH_MICROCODE,
   LEAST_GUEST_DISK,
   LEAST_ROOT_SLOT,
+  leastStick,
   MOST_CARDS,
-  smallestStick,
 } from '../../stick/limits.js'
 import type { Finding, ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Guest, type Profile } from '../profile.gen.js'
@@ -40,7 +40,7 @@ export function stickFinding({ stick }: Sound<Profile>, library: Bytes): Finding
   const minimum = stickBytes(stick, 'minimumSize')
   if (minimum === undefined) return undefined
   const [esp, rootSlot] = [stickBytes(stick, 'esp') ?? 0, stickBytes(stick, 'rootSlot') ?? 0]
-  const least = smallestStick({ esp, rootSlot, library })
+  const least = leastStick({ esp, rootSlot, library })
   if (least <= minimum) return undefined
   const message = `the partitions take at least ${exactly(least)}, the smallest stick has ${exactly(minimum)}`
   const hint = 'raise stick.minimumSize, or make what is on the stick smaller'

@@ -46,6 +46,7 @@ import {
 } from '../../store/stage.js'
 
 const ALIGNMENT = MiB
+const ESP_NUMBER = 2
 /** 65,525 clusters of 512 bytes are the least that FAT32 has (FAT specification 1.03, page 14). */
 const ESP: Bytes = 40 * MiB
 /** Where the root begins: alignment, bios-boot, ESP. */
@@ -245,7 +246,11 @@ async function assembleDisk(
     files: [],
   }
   await writeEsp(request, esp, tools)
-  const loader = await makeBiosLoader(scratch, tools, { architecture: inputs.architecture, serial: false })
+  const loader = await makeBiosLoader(scratch, tools, {
+    architecture: inputs.architecture,
+    esp: ESP_NUMBER,
+    serial: false,
+  })
   const sectors = size / SECTOR
   const core = ALIGNMENT / SECTOR
   const bootCode = patchBootImage(await readFile(loader.boot), core)
@@ -286,7 +291,7 @@ function partitions(uuid: string, size: Bytes, { rootPartition }: Architecture):
   })
   return [
     partition(1, 'bios-boot', PARTITION_TYPE.biosBoot, ALIGNMENT, ALIGNMENT),
-    partition(2, 'esp', PARTITION_TYPE.esp, 2 * ALIGNMENT, ESP),
+    partition(ESP_NUMBER, 'esp', PARTITION_TYPE.esp, 2 * ALIGNMENT, ESP),
     partition(3, 'root', rootPartition, ROOT_AT, rootBytes(size)),
   ]
 }
