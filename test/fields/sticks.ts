@@ -1,7 +1,7 @@
 /**
  * The profiles that rows make: what each stick needs beside the values of its rows, and those values in their places.
  */
-import { copyFile, cp, mkdir, open } from 'node:fs/promises'
+import { copyFile, cp, mkdir, open, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Json } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
@@ -56,7 +56,15 @@ const BASES: Record<StickName, Members> = {
     ],
   },
   fixed: {
-    guests: [{ ...SYSTEM, memory: { max: '10%' } }, COUNTER],
+    guests: [
+      {
+        ...SYSTEM,
+        // What answers on the port by which it is known to be ready.
+        source: { debian: { ...DEBIAN, units: ['told.socket'] } },
+        memory: { max: '10%' },
+      },
+      COUNTER,
+    ],
   },
   lean: {
     stick: { minimumMemory: '8GiB' },
@@ -148,7 +156,8 @@ export async function layFiles(folder: string): Promise<void> {
   const args = ['convert', '-f', 'raw', '-O', 'qcow2', started, join(folder, 'counter-41.qcow2')]
   await systemTools.run({ tool: 'qemu-img', args })
   const [iso, words] = ['tools.iso', 'one.txt'].map((name) => join(folder, name)) as [string, string]
-  // The same bytes in each run: a lock pins them.
+  // The same bytes in each run: a lock pins them. The ISO has the times of its files.
+  await utimes(words, 1, 1)
   await systemTools.run({
     tool: 'xorriso',
     args: ['-as', 'mkisofs', '-quiet', '-o', iso, words],
