@@ -35,6 +35,8 @@ export interface Outcome {
   verb: string
   fault: Fault
   path: string
+  /** Paths at which the fault was tried; {@link path} is the last of them. */
+  tried: string[]
   /** Empty where all is well. */
   wrongs: string[]
   /** False where the run ended as it does without the fault. */
@@ -106,15 +108,17 @@ const TRIES = 5
 export async function tryFault(verb: Verb, { fault, calls }: Planned, sound: Ran): Promise<Outcome> {
   const [first, ...others] = calls.slice(0, TRIES)
   let outcome = await tryCall(verb, first as Call, fault, sound)
+  const tried = [outcome.path]
   for (const call of others) {
     if (outcome.ran.hits.length > 0) break
     outcome = await tryCall(verb, call, fault, sound)
+    tried.push(outcome.path)
   }
-  return outcome
+  return { ...outcome, tried }
 }
 
 /** One run with one fault, and everything that is wrong about it. */
-async function tryCall(verb: Verb, call: Call, fault: Fault, sound: Ran): Promise<Outcome> {
+async function tryCall(verb: Verb, call: Call, fault: Fault, sound: Ran): Promise<Omit<Outcome, 'tried'>> {
   await verb.ready()
   const before = await objectStamps(verb.opened)
   const ran = await failing(verb, call, fault)

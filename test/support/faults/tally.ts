@@ -44,9 +44,9 @@ export async function tryVerb(
   for (const one of chosen) {
     const outcome = await tryFault(verb, one, sound)
     tally.outcomes.push(outcome)
-    const { fault, path, wrongs, failed, ran } = outcome
+    const { fault, path, tried, wrongs, failed, ran } = outcome
     const name = `${fault.call} ${fault.errno} ${path.slice(verb.folder.length)}`
-    t.ok(ran.hits.length > 0, `${name} is met`)
+    t.ok(ran.hits.length > 0, `${name} is met`, { tried, code: ran.code, stderr: ran.stderr.slice(-3000) })
     t.strictSame(
       wrongs,
       [],
