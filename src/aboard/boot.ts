@@ -4,13 +4,13 @@
  */
 import { formatBytes } from '../base/units.js'
 import { LIBRARY_VERSION, type LibraryGuest, type LibraryIndex } from '../guest/definition.js'
-import { domainPaths, LIBRARY, networkXml } from '../guest/domain.js'
 import { nftRules } from '../guest/firewall.js'
 import { type Placed, placeNetwork } from '../guest/network.js'
+import { networkXml } from '../guest/network-xml.js'
+import { domainPaths, LIBRARY } from '../guest/paths.js'
 import { decodeEvent, doneEvent, type GuestEvent, heard, type ProblemEvent } from '../guest/report.js'
 import { type Pc, type Sized, sizeGuests } from '../guest/sizing.js'
 import { firstBanner } from './banner.js'
-import { readConfinement } from './confinement.js'
 import { defineDomain } from './definition.js'
 import { damagedDevices, readHost, readPc, uptime } from './facts.js'
 import {
@@ -23,7 +23,7 @@ import {
   startDomain,
   virsh,
 } from './guest.js'
-import { readHardware } from './hardware.js'
+import { readConfinement, readHardware } from './guest-process.js'
 import { tellBooted } from './last-boot.js'
 import { type Machine, must } from './machine.js'
 import { openReport, type Report } from './report.js'

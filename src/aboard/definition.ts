@@ -8,8 +8,10 @@
  */
 
 import type { LibraryGuest } from '../guest/definition.js'
-import { adaptDomain, definitionOf, domainPaths, domainXml, sameDomain } from '../guest/domain.js'
+import { definitionOf } from '../guest/metadata.js'
+import { domainPaths } from '../guest/paths.js'
 import type { Sized } from '../guest/sizing.js'
+import { hypervisorOf } from './facts.js'
 import { settle, virsh } from './guest.js'
 import { type Machine, must } from './machine.js'
 
@@ -40,6 +42,7 @@ function definitionPaths(guest: LibraryGuest): DefinitionPaths {
  * @returns what a person should know of it; else empty
  */
 export function defineDomain(machine: Machine, guest: LibraryGuest, sized: Sized): string {
+  const { adaptDomain, domainXml } = hypervisorOf(machine)
   const paths = definitionPaths(guest)
   must(machine, ['mkdir', '-p', '-m', '0700', paths.folder])
   const existing = readDomain(machine, guest.name)
@@ -57,7 +60,7 @@ export function defineDomain(machine: Machine, guest: LibraryGuest, sized: Sized
 /** Whether the domain is another than the one that we defined last, in anything that a boot does not adapt. */
 function isEdited(machine: Machine, paths: DefinitionPaths, existing: string): boolean {
   const defined = machine.readFile(paths.defined)
-  return !defined || !sameDomain(defined, existing)
+  return !defined || !hypervisorOf(machine).sameDomain(defined, existing)
 }
 
 function define(machine: Machine, paths: DefinitionPaths, xml: string): void {

@@ -3,6 +3,8 @@
  */
 import { ARCHITECTURES, type Architecture, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { type Bytes, KiB } from '../base/units.js'
+import type { Hypervisor } from '../guest/hypervisor.js'
+import { hypervisorOn } from '../guest/hypervisors.js'
 import { type HostEvent, REPORT_VERSION } from '../guest/report.js'
 import type { Pc } from '../guest/sizing.js'
 import type { Machine } from './machine.js'
@@ -63,6 +65,11 @@ export function architectureOf(machine: Machine): Architecture {
   return (
     Object.values(ARCHITECTURES).find(({ debian }) => debian === name) ?? ARCHITECTURES[USUAL_ARCHITECTURE]
   )
+}
+
+/** What runs guests on it. */
+export function hypervisorOf(machine: Machine): Hypervisor {
+  return hypervisorOn(architectureOf(machine))
 }
 
 function secureBoot(variable: string | undefined): HostEvent['secureBoot'] {

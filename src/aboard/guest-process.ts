@@ -1,12 +1,24 @@
 /**
- * Confinement: what holds a guest's QEMU, read from its process.
+ * A guest's process: what holds it, and what hardware it gives. Read from the process, not from what was wanted.
  */
-import type { Confinement } from '../guest/report.js'
+import type { Confinement, Hardware } from '../guest/report.js'
+import { hypervisorOf } from './facts.js'
 import type { Machine } from './machine.js'
 
 /** Null when the guest does not run. */
+export function readHardware(machine: Machine, guest: string): Hardware | null {
+  const pid = pidOf(machine, guest)
+  const line = pid && machine.readFile(`/proc/${pid}/cmdline`)
+  return line ? hypervisorOf(machine).hardwareOf(line) : null
+}
+
+function pidOf(machine: Machine, guest: string): string | undefined {
+  return machine.readFile(`/run/libvirt/qemu/${guest}.pid`)?.trim()
+}
+
+/** Null when the guest does not run. */
 export function readConfinement(machine: Machine, guest: string): Confinement | null {
-  const pid = machine.readFile(`/run/libvirt/qemu/${guest}.pid`)?.trim()
+  const pid = pidOf(machine, guest)
   const status = pid && machine.readFile(`/proc/${pid}/status`)
   if (!status) return null
   return {

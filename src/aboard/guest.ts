@@ -7,10 +7,11 @@
 
 import { type Bytes, MiB } from '../base/units.js'
 import type { Accelerator, Drive, LibraryFile, LibraryGuest } from '../guest/definition.js'
-import { domainPaths, LIBRARY } from '../guest/domain.js'
 import { basesOf } from '../guest/drives.js'
 import { addressOf } from '../guest/firewall.js'
+import { domainPaths, LIBRARY } from '../guest/paths.js'
 import { consoleLines } from '../guest/report.js'
+import { hypervisorOf } from './facts.js'
 import { type Machine, must } from './machine.js'
 
 /**
@@ -126,7 +127,8 @@ function lastWords(machine: Machine, { name }: Pick<LibraryGuest, 'name'>): stri
   const state = machine.run(virsh('domstate', name, '--reason')).stdout.trim()
   const log = consoleLines(machine.readFile(`/var/log/libvirt/qemu/${name}.log`) ?? '')
   const start = log.findLastIndex((line) => line.includes(': starting up '))
-  const complaint = log.slice(start + 1).findLast((line) => /qemu-system-x86_64: |ERROR:/.test(line))
+  const { complaint: form } = hypervisorOf(machine)
+  const complaint = log.slice(start + 1).findLast((line) => form.test(line))
   return [state, complaint?.slice(0, 300)].map((words) => (words ? `: ${words}` : '')).join('')
 }
 

@@ -10,6 +10,7 @@ import { readBanner } from './report.js'
 
 const FOLDER = '/run/keyvisor/settings'
 const NAME = 'last-boot.txt'
+const DRAFT = '/run/keyvisor/last-boot.txt'
 
 /** By default what is wrong with one file makes all read-only (Linux, vfat.rst). */
 const OPTIONS = 'nosuid,nodev,noexec,noatime,errors=continue'
@@ -66,15 +67,14 @@ function clock(machine: Machine, moment: string): string {
  */
 function write(machine: Machine, text: string): void {
   const within = (...argv: string[]) => must(machine, ['timeout', PATIENCE, ...argv])
-  const draft = `/run/keyvisor/${NAME}`
   const [unfinished, finished] = [`${FOLDER}/${NAME}.new`, `${FOLDER}/${NAME}`]
-  machine.writeFile(draft, text)
+  machine.writeFile(DRAFT, text)
   within('mkdir', '-p', FOLDER)
   within('mount', '-t', 'vfat', '-o', OPTIONS, settingsDevice(machine), FOLDER)
   try {
     within('rm', '-f', unfinished, finished)
     within('sync', FOLDER)
-    within('cp', draft, unfinished)
+    within('cp', DRAFT, unfinished)
     within('sync', unfinished)
     within('mv', '-T', unfinished, finished)
   } finally {

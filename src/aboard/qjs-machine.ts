@@ -6,7 +6,7 @@ import * as os from 'os'
 import * as std from 'std'
 import type { Machine, Ran } from './machine.js'
 
-/** O_NONBLOCK and O_NOCTTY of Linux on x86-64 (open(2)), which QuickJS does not name. */
+/** O_NONBLOCK and O_NOCTTY of Linux (asm-generic/fcntl.h), which QuickJS does not name. */
 const NONBLOCK = 0o4000
 const NOCTTY = 0o400
 

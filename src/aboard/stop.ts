@@ -1,7 +1,8 @@
 /**
  * The end: guests are shut down when their host is.
  */
-import { STOP_WITHIN } from '../guest/domain.js'
+import { STOP_WITHIN } from '../guest/hypervisor.js'
+import { hypervisorOf } from './facts.js'
 import { isRunning, virsh } from './guest.js'
 import { type Machine, must } from './machine.js'
 
@@ -34,7 +35,7 @@ export function stopGuests(machine: Machine): string[] {
  * again while the host shuts down.
  */
 function runningGuests(machine: Machine): string[] {
-  if (machine.run(['pgrep', '-f', '^/usr/bin/qemu-system']).code === NO_PROCESS) return []
+  if (machine.run(['pgrep', '-f', `^${hypervisorOf(machine).program}`]).code === NO_PROCESS) return []
   const names = must(machine, virsh('list', '--name', '--state-running'))
   return names.split('\n').filter((name) => name !== '')
 }

@@ -6,7 +6,6 @@
  */
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ARCHITECTURES, type Architecture, type ArchitectureName } from '../arch/architecture.js'
 import type { Keyed } from '../base/keyed.js'
 import { packageFile } from '../base/package.js'
 import { shellWords } from '../base/shell.js'
@@ -25,7 +24,8 @@ import { runInNamespace } from '../debian/script.js'
 import { appendHashTree } from '../disk/hash-tree.js'
 import { hasSecrets, type Secrets } from '../plan/secrets.js'
 import type { HostPlan, Plan } from '../plan/types.js'
-import { partitionNumbers } from '../stick/partitions.js'
+import type { StickPlan } from '../stick/definition.js'
+import { factsText } from '../stick/facts.js'
 import {
   objectOf,
   type Room,
@@ -58,12 +58,15 @@ const ROOT_SQUASHFS = [
 const NOT_PACKED = ['dev/*', 'boot/*']
 
 /** Everything of ours that is laid over the Debian tree. */
-export async function hostEntries(host: HostPlan, architecture: ArchitectureName): Promise<TarEntry[]> {
+export async function hostEntries(
+  host: HostPlan,
+  architecture: StickPlan['architecture'],
+): Promise<TarEntry[]> {
   return [
     ...(await overlayEntries(packageFile('src/host/overlay'))),
     ...(host.wifi.length > 0 ? await overlayEntries(packageFile('src/host/overlay-wifi')) : []),
     ...(await stickModules()),
-    text('/usr/lib/keyvisor/facts', factsText(ARCHITECTURES[architecture])),
+    text('/usr/lib/keyvisor/facts', factsText(architecture)),
     ...profileEntries(host),
   ]
 }
@@ -83,11 +86,6 @@ async function stickModules(): Promise<TarEntry[]> {
     owner: 'root:root',
     from: { file: join(dist, path) },
   }))
-}
-
-/** What initrd and host know of the stick that they are for: assignments of sh(1). */
-function factsText({ debian, serial }: Architecture): string {
-  return `ARCHITECTURE=${debian}\nSERIAL=${serial}\n${partitionNumbers()}`
 }
 
 function text(target: string, content: string): TarEntry {

@@ -1,6 +1,7 @@
 /**
  * A lock's text, of this version or the one before, which knew one image a guest.
  */
+import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { lookUp } from '../base/lookup.js'
 import type { PackageRequest } from '../debian/types.js'
@@ -46,7 +47,8 @@ function renewed({ images, asked = [], requests, ...rest }: OldLock): Lock {
   const old = sha256(
     canonicalJson({ packages: asked, images: Object.keys(images).sort() } as unknown as Json),
   )
-  const packages = asked.map((request): PackageRequest => ({ ...request, architecture: 'amd64' }))
+  const { debian: architecture } = ARCHITECTURES[USUAL_ARCHITECTURE]
+  const packages = asked.map((request): PackageRequest => ({ ...request, architecture }))
   const files = Object.fromEntries(
     Object.entries(images).map(([guest, pin]) => [`guest.${guest}/disk0`, pin]),
   )

@@ -7,8 +7,8 @@ import { KeyvisorError } from '../base/errors.js'
 import { lookUp } from '../base/lookup.js'
 import { type Bytes, formatBytes } from '../base/units.js'
 import type { Drive } from '../guest/definition.js'
-import { MOST_CDROMS, MOST_DISKS } from '../guest/domain-devices.js'
 import type { NumberedDrive } from '../guest/drives.js'
+import { MOST_DEVICES } from '../guest/hypervisors.js'
 import { driveFiles, type WrittenDrive, writtenDrives } from '../profile/drive-files.js'
 import { DEFAULTS, type EmptyDisk, type Guest, type ImageDisk } from '../profile/profile.gen.js'
 import { importStage } from './bases.js'
@@ -80,6 +80,6 @@ function sizeOn({ size: least }: Base, given: string | undefined, disk: string):
 function checkCount(guest: Guest, drives: readonly NumberedDrive<WrittenDrive>[]): void {
   const cdroms = drives.filter(({ isCdrom }) => isCdrom).length
   const disks = drives.length - cdroms
-  if (disks <= MOST_DISKS && cdroms <= MOST_CDROMS) return
+  if (disks <= MOST_DEVICES.disks && cdroms <= MOST_DEVICES.cdroms) return
   throw new Error(`BUG: guest ${guest.name} has ${disks} disks and ${cdroms} CDs`)
 }

@@ -13,7 +13,7 @@ import { guestBases, type Manifest, type ManifestPackage, otherVersion } from '.
 import { epochTime } from './components.js'
 
 /** What is compared of a manifest. */
-export type Compared = Pick<Manifest, 'name' | 'epoch' | 'packages' | 'slots'> & {
+export type Compared = Pick<Manifest, 'name' | 'epoch' | 'architecture' | 'packages' | 'slots'> & {
   image: Pick<Manifest['image'], 'size' | 'smallestStick'>
   library: Pick<Manifest['library'], 'size'>
   guests: Pick<Manifest['guests'][0], 'name' | 'drives'>[]
@@ -72,10 +72,14 @@ export function changesText(before: Compared, now: Compared): string {
     '## Guests',
     guestsText(before, now, old, young),
     '## Packages of the host',
-    packagesText(before.packages.host, now.packages.host),
+    packagesText(before.packages.host, now.packages.host, now.architecture),
     ...both.flatMap(({ name }) => [
       `## Packages of guest ${name}`,
-      packagesText(lookUp(before.packages.guests, name) ?? [], lookUp(now.packages.guests, name) ?? []),
+      packagesText(
+        lookUp(before.packages.guests, name) ?? [],
+        lookUp(now.packages.guests, name) ?? [],
+        now.architecture,
+      ),
     ]),
   ]
     .join('\n\n')
@@ -122,10 +126,18 @@ export interface PackageDifference {
   now: string
 }
 
-/** What differs between two of dpkg's lists, by name. */
-export function packageDifferences(before: ManifestPackage[], now: ManifestPackage[]): PackageDifference[] {
+/**
+ * What differs between two of dpkg's lists, by name.
+ *
+ * @param usual architecture that needs no mention
+ */
+export function packageDifferences(
+  before: ManifestPackage[],
+  now: ManifestPackage[],
+  usual: string,
+): PackageDifference[] {
   const label = ({ name, architecture }: ManifestPackage) =>
-    architecture === 'amd64' || architecture === 'all' ? name : `${name}:${architecture}`
+    architecture === usual || architecture === 'all' ? name : `${name}:${architecture}`
   const versions = (list: ManifestPackage[]) => new Map(list.map((item) => [label(item), item.version]))
   const [old, young] = [versions(before), versions(now)]
   return [...new Set([...old.keys(), ...young.keys()])].sort().flatMap((name): PackageDifference[] => {
@@ -135,8 +147,8 @@ export function packageDifferences(before: ManifestPackage[], now: ManifestPacka
   })
 }
 
-function packagesText(before: ManifestPackage[], now: ManifestPackage[]): string {
-  const rows = packageDifferences(before, now).map(({ name, change, before, now }) => [
+function packagesText(before: ManifestPackage[], now: ManifestPackage[], usual: string): string {
+  const rows = packageDifferences(before, now, usual).map(({ name, change, before, now }) => [
     name,
     change,
     before,

@@ -15,8 +15,6 @@ export type PayloadName = 'biosBoot' | 'esp' | 'root' | 'settings' | 'library'
 /** Where a host can be: the other slot is for its update. */
 export type HostSlot = 'a' | 'b'
 
-export const HOST_SLOTS: readonly HostSlot[] = ['a', 'b']
-
 interface PartitionRow {
   /** As the GPT has it. */
   name: string

@@ -2,12 +2,11 @@ import t from 'tap'
 import { boot } from '../../src/aboard/boot.js'
 import type { Ran } from '../../src/aboard/machine.js'
 import { LIBRARY_VERSION, type LibraryGuest } from '../../src/guest/definition.js'
-import { domainXml } from '../../src/guest/domain.js'
 import { basesOf } from '../../src/guest/drives.js'
 import { decodeEvent, type GuestEvent, type ReportEvent } from '../../src/guest/report.js'
 import { NETWORK } from '../../src/plan/identity.js'
 import { type Fake, fakeMachine } from '../support/fake.js'
-import { BASE_FILE, bench, counter, DISK, guest, ISO_FILE, old } from '../support/guests.js'
+import { BASE_FILE, bench, counter, DISK, guest, HYPERVISOR, ISO_FILE, old } from '../support/guests.js'
 
 const NO_DOMAIN = { code: 1, stderr: "error: failed to get domain 'x'" }
 const PORT = '/dev/virtio-ports/org.keyvisor.report.0'
@@ -223,10 +222,10 @@ t.test('a base that the library does not hold', async (t) => {
 t.test('a domain that is there is adapted, and defined again only when that changes it', async (t) => {
   const sized = { name: 'b', start: true, reason: '', memory: 2 ** 30, cpus: 2, accelerator: 'kvm' } as const
   const b = guest('b')
-  const same = stick([b], (line) => (line.includes('dumpxml') ? domainXml(b, sized) : undefined))
+  const same = stick([b], (line) => (line.includes('dumpxml') ? HYPERVISOR.domainXml(b, sized) : undefined))
   t.equal(guestsOf(told(same))[0]?.state, 'started')
   t.notMatch(same.ran.join('\n'), / define /)
-  const smaller = domainXml(b, { ...sized, memory: 2 ** 29 }).replace(
+  const smaller = HYPERVISOR.domainXml(b, { ...sized, memory: 2 ** 29 }).replace(
     '<boot order',
     '<!-- mine --><boot order',
   )

@@ -24,7 +24,7 @@ function imports(file: URL, seen = new Map<string, string[]>()): Map<string, str
 t.test('the stick imports nothing of Node', async (t) => {
   const all = imports(new URL('aboard/main.ts', ROOT))
   t.ok(
-    all.has('guest/sizing.ts') && all.has('guest/domain.ts') && all.has('base/units.ts'),
+    all.has('guest/sizing.ts') && all.has('guest/kvm/domain.ts') && all.has('base/units.ts'),
     'the walk found its way',
   )
   for (const [file, modules] of all) {
@@ -33,14 +33,23 @@ t.test('the stick imports nothing of Node', async (t) => {
   }
   const rooms = [...all.keys()].filter((file) => !file.startsWith('aboard/')).sort()
   t.strictSame(rooms, [
+    'arch/architecture.ts',
     'base/units.ts',
     'base/xml.ts',
     'guest/definition.ts',
-    'guest/domain-devices.ts',
-    'guest/domain.ts',
     'guest/drives.ts',
     'guest/firewall.ts',
+    'guest/hypervisor.ts',
+    'guest/hypervisors.ts',
+    'guest/kvm/devices.ts',
+    'guest/kvm/domain.ts',
+    'guest/kvm/kvm.ts',
+    'guest/kvm/machine.ts',
+    'guest/kvm/process.ts',
+    'guest/metadata.ts',
+    'guest/network-xml.ts',
     'guest/network.ts',
+    'guest/paths.ts',
     'guest/report.ts',
     'guest/sizing.ts',
   ])

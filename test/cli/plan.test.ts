@@ -37,7 +37,7 @@ t.test('plan makes the lock, shows everything, and then needs no network', async
   const lock = readFileSync(join(cwd, 'a.lock.json'), 'utf8')
   t.match(first.stdout, /^a\.yaml:\d+:\d+: warning no-login: /)
   t.match(first.stdout, /^small: image ≈[\d.]+[MG]iB, smallest stick ≈/m)
-  t.match(first.stdout, /│ bios-boot │/)
+  t.match(first.stdout, /│ bios-boot│/)
   t.match(first.stdout, /^host small$/m)
   t.match(first.stdout, /^guest web$/m)
   t.match(first.stdout, /on 4GiB, 2 CPUs +1GiB, 2 CPUs, KVM/)
@@ -65,16 +65,15 @@ t.test('plan makes the lock, shows everything, and then needs no network', async
   t.match(report.guests[0].sized.reason, /needs 256MiB of memory, 88MiB is left/)
   t.strictSame(
     report.stages.map(({ name, stored }: { name: string; stored: boolean }) => [name, stored]),
-    ['tree.host', 'root', 'tree.web', 'disk.web', 'library', 'loader', 'esp', 'image'].map((name) => [
-      name,
-      false,
-    ]),
+    ['tree.host', 'root', 'tree.web', 'disk.web', 'library', 'loader', 'esp', 'settings', 'image'].map(
+      (name) => [name, false],
+    ),
   )
 
   // A width of 0 means that nobody knows it (tty_ioctl(4)); colours need a terminal that has them and a user who wants them.
   const bold = '\x1b[1m'
   const coloured = onTerminal('plan a.yaml', 0, { cwd, env })
-  t.match(coloured, /│ bios-boot │/)
+  t.match(coloured, /│ bios-boot│/)
   t.ok(coloured.includes(bold), coloured)
   for (const plain of [{ TERM: 'dumb' }, { NO_COLOR: '1' }]) {
     const shown = onTerminal('plan a.yaml', 0, { cwd, env: { ...env, ...plain } })

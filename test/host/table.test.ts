@@ -12,7 +12,8 @@ import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import { encodeGpt, type Gpt, readGpt } from '../../src/disk/gpt.js'
 import { decodeMbr, encodeProtectiveMbr } from '../../src/disk/mbr.js'
-import { partitionNumber, partitionNumbers } from '../../src/stick/partitions.js'
+import { factsText } from '../../src/stick/facts.js'
+import { partitionNumber } from '../../src/stick/partitions.js'
 import { needTools } from '../support/tools.js'
 
 const IMAGE = 24 * MiB
@@ -66,8 +67,10 @@ if (needTools(t, 'bwrap', 'sfdisk', 'hexdump', 'dd', 'truncate')) {
   /** Runs commands in a shell that has the initrd's functions, with a file as /dev/sda. */
   const script = join(folder, 'script')
   const overlay = packageFile('src/host/overlay/etc/initramfs-tools/scripts/keyvisor')
-  const facts = `SERIAL=null\n${partitionNumbers()}`
-  await writeFile(script, (await readFile(overlay, 'utf8')).replace('. /usr/lib/keyvisor/facts\n', facts))
+  await writeFile(
+    script,
+    (await readFile(overlay, 'utf8')).replace('. /usr/lib/keyvisor/facts\n', factsText('amd64')),
+  )
   const inInitrd = (disk: string, commands: string, path = bin) => {
     const set = `PATH=${path}:$PATH; . ${script}; mkdir -p /run/keyvisor /sys/class/block/sda /sys/block/sda
       mkdir /sys/class/block/sda/sda6; echo 6 > /sys/class/block/sda/sda6/partition

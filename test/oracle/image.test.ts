@@ -11,13 +11,14 @@ import { sha256File } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, GiB, MiB, SECTOR } from '../../src/base/units.js'
 import type { LibraryFile, LibraryIndex } from '../../src/guest/definition.js'
-import { domainXml, networkXml } from '../../src/guest/domain.js'
 import { basesOf } from '../../src/guest/drives.js'
+import { networkXml } from '../../src/guest/network-xml.js'
 import { type Sized, sizeGuests } from '../../src/guest/sizing.js'
 import type { BuildResult } from '../../src/pipeline/build.js'
 import { GRUB_CONFIG } from '../../src/stick/boot-config.js'
 import { guestBases, type Manifest, type ManifestPayload } from '../../src/stick/manifest.js'
 import { built, dpkgLines, OUT, packageLine } from '../support/built.js'
+import { HYPERVISOR } from '../support/guests.js'
 import { needTools } from '../support/tools.js'
 
 const run = (tool: string, ...args: string[]) => systemTools.run({ tool, args })
@@ -252,7 +253,7 @@ async function domains(t: Test, index: LibraryIndex): Promise<void> {
     const sized = sizeGuests(index.guests, { memory: 8 * GiB, cpus: 4, kvm })
     for (const [place, guest] of index.guests.entries()) {
       const path = join(parts, `${guest.name}.xml`)
-      writeFileSync(path, domainXml(guest, sized[place] as Sized))
+      writeFileSync(path, HYPERVISOR.domainXml(guest, sized[place] as Sized))
       await t.resolves(run('virt-xml-validate', path, 'domain'), `${guest.name}, ${kvm ? 'KVM' : 'TCG'}`)
     }
   }

@@ -35,6 +35,7 @@ async function finishAll(store: Store): Promise<void> {
   await finish(store, STAGES.esp, 'esp', 2000)
   await finish(store, STAGES.hostRoot, 'root', 3000)
   await finish(store, STAGES.library, 'library', 4000)
+  await finish(store, STAGES.settings, 'settings', 5000)
 }
 
 t.test('a stage is stored when its record and all its objects are', async (t) => {
@@ -63,7 +64,13 @@ t.test('sizes are measured where a stage has run, and estimated elsewhere', asyn
 
   await finishAll(store)
   const after = await foresee(storedStages(STAGES), store)
-  t.strictSame(payloadSizes(PARTS, after), { biosBoot: 1000, esp: 2000, root: 3000, library: 4000 })
+  t.strictSame(payloadSizes(PARTS, after), {
+    biosBoot: 1000,
+    esp: 2000,
+    root: 3000,
+    settings: 5000,
+    library: 4000,
+  })
   const layout = foreseeLayout({ ...plan, stick: { ...stick, minimumSize: 64 * GiB } }, PARTS, after)
   t.equal(layout.estimated, false)
   t.match(layout.diskGuid, /^[0-9a-f-]{36}$/)

@@ -14,9 +14,9 @@ import { facts, IMPORTS, id, laid, lock, plan, planned, profile, SETS } from '..
 
 /** The keys by the name of their stage. */
 function keys(stages: Stages): Record<string, string> {
-  const { hostTree, hostRoot, guestTrees, bases, library, loader, esp, image } = stages
-  const all = [hostTree, hostRoot, ...Object.values(guestTrees), ...Object.values(bases), library]
-  return Object.fromEntries([...all, loader, esp, image].map(({ name, key }) => [name, key]))
+  const { guestTrees, bases, ...others } = stages
+  const all = [...Object.values(others), ...Object.values(guestTrees), ...Object.values(bases)]
+  return Object.fromEntries(all.map(({ name, key }) => [name, key]))
 }
 
 const before = keys(planStages(planned, facts))
@@ -61,7 +61,7 @@ function changes(
 
 t.test('nothing changed, nothing to do', async (t) => {
   changes(t, 'the same again', {}, [])
-  t.equal(ALL.length, 15)
+  t.equal(ALL.length, 16)
 })
 
 t.test('what the whole build rests on changes all that is made with it', async (t) => {
@@ -103,6 +103,7 @@ t.test('a maker that changed changes what it makes, and what is made of that', a
   changes(t, 'of the library', { facts: of('sources/library') }, END)
   changes(t, 'of the loader', { facts: of('host/loader') }, ['loader', 'image'])
   changes(t, 'of the ESP', { facts: of('host/esp') }, ['esp', 'image'])
+  changes(t, 'of the settings', { facts: of('host/settings') }, ['settings', 'image'])
   changes(t, 'of the image', { facts: of('image/image') }, ['image'])
 })
 
@@ -281,7 +282,7 @@ t.test('what stands on the boot partition or around it', async (t) => {
         plan.name = 'other'
       },
     },
-    ['library', 'esp', 'image'],
+    ['library', 'esp', 'settings', 'image'],
   )
 })
 
@@ -291,7 +292,7 @@ t.test('equal trees are one stage', async (t) => {
   const names = stageList(planStages(planned, facts)).map(({ name }) => name)
   t.strictSame(names, [
     ...['tree.host', 'root', 'tree.web', 'tree.other', 'disk.web', 'disk.twin', 'disk.other'],
-    ...[...IMPORTS, 'library', 'loader', 'esp', 'image'],
+    ...[...IMPORTS, 'library', 'loader', 'esp', 'settings', 'image'],
   ])
 })
 

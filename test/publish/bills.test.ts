@@ -58,7 +58,9 @@ const plan = {
 const manifest = {
   ...{ version: MANIFEST_VERSION, name: 'demo', builder: '0.1.0', epoch: 1_764_201_600, key: sha256('key') },
   image: { file: 'demo.img', size: 2 * GiB, smallestStick: 3 * GiB },
-  ...{ root: { size: 100 * MiB }, library: { size: 200 * MiB } },
+  architecture: 'amd64',
+  slots: { a: { size: 100 * MiB }, b: null },
+  library: { size: 200 * MiB },
   guests: [
     { name: 'web', drives: [{ kind: 'overlay', base: sha256('web') }] },
     { name: 'box', drives: [{ kind: 'overlay', base: sha256('box') }] },
@@ -155,7 +157,7 @@ t.test('packages that went up, down, came and went', async (t) => {
     deb('e', '1', 'i386'),
   ]
   const now = [deb('a', '1.0-2'), deb('b', '2-1'), deb('c', '9-1'), deb('e', '1'), deb('f', '1')]
-  t.strictSame(packageDifferences(before, now), [
+  t.strictSame(packageDifferences(before, now, 'amd64'), [
     { name: 'a', change: 'up', before: '1.0-1', now: '1.0-2' },
     { name: 'b', change: 'up', before: '2~rc1-1', now: '2-1' },
     { name: 'c', change: 'down', before: '1:1-1', now: '9-1' },
@@ -210,11 +212,11 @@ t.test('an earlier manifest is read, and anything else refused', async (t) => {
     writeFileSync(path, text)
     await t.rejects(readEarlierManifest(path), { code: 'manifest-unusable' }, text.slice(0, 40))
   }
-  for (const version of [1, 3]) {
+  for (const version of [1, 2, 4]) {
     writeFileSync(path, JSON.stringify({ ...manifest, version, guests: [{ name: 'web', base: 'ab' }] }))
     await t.rejects(readEarlierManifest(path), {
       code: 'manifest-unusable',
-      message: `the earlier manifest ${path} is of version ${version}, and this Keyvisor reads version 2`,
+      message: `the earlier manifest ${path} is of version ${version}, and this Keyvisor reads version 3`,
     })
   }
   await t.rejects(readEarlierManifest('/nowhere.json'), {

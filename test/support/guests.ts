@@ -2,8 +2,13 @@
  * Guests for tests: four that together use every kind of firmware, machine, disk, port, device and network.
  */
 
+import { ARCHITECTURES } from '../../src/arch/architecture.js'
 import { GiB, MiB } from '../../src/base/units.js'
 import type { Drive, GuestHardware, LibraryFile, LibraryGuest } from '../../src/guest/definition.js'
+import { hypervisorOn } from '../../src/guest/hypervisors.js'
+
+/** What runs the guests of today's sticks. */
+export const HYPERVISOR = hypervisorOn(ARCHITECTURES.amd64)
 
 const BASE = 'ab'.repeat(32)
 export const BASE_FILE: LibraryFile = { file: `${BASE}.qcow2`, sha256: BASE, size: 2 * GiB }

@@ -10,27 +10,17 @@
  * directly, so that one table serves q35 and i440fx.
  */
 
-import { text } from '../base/xml.js'
-import type { Drive, GuestNic, LibraryFile, LibraryGuest, UsbDevice } from './definition.js'
-import { type NumberedDrive, numberDrives } from './drives.js'
-
-/** Where the files of a guest are on the stick. */
-export interface DomainPaths {
-  /** Folder of the disks, on the data partition. */
-  folder: string
-  /** Of each drive; those of CDs are in the library. */
-  drives: string[]
-  /** UEFI variables. libvirt makes the file from its template, and its AppArmor profile, when the guest starts. */
-  nvram: string
-  /** What the guest writes to its first serial port. virtlogd writes it, begins anew at each start, caps its size. */
-  console: string
-  /** Folders that it shares with the stick. */
-  shares: string[]
-}
+import type { Architecture } from '../../arch/architecture.js'
+import { text } from '../../base/xml.js'
+import type { Drive, GuestNic, LibraryFile, LibraryGuest, UsbDevice } from '../definition.js'
+import { type NumberedDrive, numberDrives } from '../drives.js'
+import type { DomainPaths } from '../paths.js'
+import { hasPcie } from './machine.js'
+import { programOf } from './process.js'
 
 /**
  * PCI slots of bus 0. 0x00 is the host bridge, 0x01 the PIIX3 of i440fx, 0x1f the ICH9 of q35. NICs and disks have
- * a slot each from their first on: {@link MOST_NICS} and {@link MOST_DISKS} follow from that. Shared folders are the
+ * a slot each from their first on: {@link MOST} follows from that. Shared folders are the
  * functions of one slot.
  */
 const SLOT = {
@@ -48,20 +38,23 @@ const SLOT = {
 const PIIX3 = 1
 const ICH9 = 0x1f
 
-export const MOST_NICS = SLOT.disk - SLOT.nic
-export const MOST_DISKS = SLOT.shares - SLOT.disk
-/** What the IDE controller of i440fx takes. */
-export const MOST_CDROMS = 4
-/** A PCI device has no more functions. */
-export const MOST_SHARES = 8
+/** How many of each a guest can have. */
+export const MOST = {
+  nics: SLOT.disk - SLOT.nic,
+  disks: SLOT.shares - SLOT.disk,
+  // What the IDE controller of i440fx takes.
+  cdroms: 4,
+  // A PCI device has no more functions.
+  shares: 8,
+}
 
 /** A port each, of those that an xHCI controller of libvirt's can have; the others stay free for what a user plugs in. */
 const USB_PORTS = 15
 
 /** The devices as elements of XML, indented by four. */
-export function devices(guest: LibraryGuest, paths: DomainPaths): string[] {
+export function devices(guest: LibraryGuest, paths: DomainPaths, { qemu }: Architecture): string[] {
   return [
-    `    <emulator>/usr/bin/qemu-system-x86_64</emulator>`,
+    `    <emulator>${programOf(qemu)}</emulator>`,
     ...numberDrives(guest.drives, ({ kind }) => kind === 'cdrom').map((item, place) =>
       drive(item, paths.drives[place] as string, guest),
     ),
@@ -95,7 +88,7 @@ function drive(
  * i440fx two on each of two buses.
  */
 function cdrom(path: string, index: number, guest: LibraryGuest): string {
-  const [bus, target, place] = isQ35(guest)
+  const [bus, target, place] = hasPcie(guest.hardware.machine)
     ? ['sata', 'sd', `bus='0' target='0' unit='${index}'`]
     : ['ide', 'hd', `bus='${index >> 1}' target='0' unit='${index & 1}'`]
   return `    <disk type='file' device='cdrom'>
@@ -136,7 +129,7 @@ function controllers(guest: LibraryGuest): string[] {
     controller('usb', 0, 'qemu-xhci', pci(SLOT.usb), guest.usb.length > 0 ? ` ports='${USB_PORTS}'` : ''),
     controller('virtio-serial', 0, '', pci(SLOT.serial)),
   ]
-  if (!isQ35(guest)) {
+  if (!hasPcie(guest.hardware.machine)) {
     return [...common, controller('pci', 0, 'pci-root', ''), controller('ide', 0, '', pci(PIIX3, 1))]
   }
   return [
@@ -151,10 +144,6 @@ function controllers(guest: LibraryGuest): string[] {
     controller('pci', 2, 'pcie-root-port', `<target chassis='2' port='0x19'/>\n      ${pci(SLOT.ports, 1)}`),
     controller('sata', 0, '', pci(ICH9, 2)),
   ]
-}
-
-function isQ35(guest: LibraryGuest): boolean {
-  return guest.hardware.machine.includes('q35')
 }
 
 function controller(type: string, index: number, model: string, inside: string, attributes = ''): string {

@@ -1,62 +1,38 @@
 /**
- * Domains: a guest's libvirt domain, its adaptation to the PC of the day, and the network that guests are on.
+ * Domains: a guest's libvirt domain, and its adaptation to the PC of the day.
  *
  * Free of `node:` imports: the stick runs this file under qjs, the builder shows what it writes.
- * Left out: the devices (`domain-devices.ts`), firewall rules (`firewall.ts`), Windows' Hyper-V set.
+ * Left out: the devices (`devices.ts`), Windows' Hyper-V set.
  *
- * Spec: libvirt's domain and network XML formats (libvirt.org/formatdomain.html, formatnetwork.html).
+ * Spec: libvirt's domain XML format (libvirt.org/formatdomain.html).
  *
  * Whatever a guest's system may remember of its hardware is fixed: UUID, MACs, serials, machine type, and the places
  * of its devices.
  */
-import { KiB, MiB } from '../base/units.js'
-import { text } from '../base/xml.js'
-import type { Accelerator, Drive, Guest, GuestNetwork, LibraryFile, LibraryGuest } from './definition.js'
-import { type DomainPaths, devices } from './domain-devices.js'
-import { type NumberedDrive, numberDrives } from './drives.js'
-import type { Sized } from './sizing.js'
+import type { Architecture } from '../../arch/architecture.js'
+import { KiB, MiB } from '../../base/units.js'
+import { text } from '../../base/xml.js'
+import type { Accelerator, LibraryGuest } from '../definition.js'
+import { metadataXml } from '../metadata.js'
+import type { DomainPaths } from '../paths.js'
+import type { Sized } from '../sizing.js'
+import { devices } from './devices.js'
 
-/** Namespace of the element that a domain's metadata carries. */
-const DOMAIN_NAMESPACE = 'urn:keyvisor:guest:1'
-
-/** Seconds that guests have, all together, to shut down with their host. A Windows that installs updates takes minutes. */
-export const STOP_WITHIN = 180
-
-/** Where the library is mounted on the stick. */
-export const LIBRARY = '/run/keyvisor/library'
-
-export function domainPaths(guest: LibraryGuest): DomainPaths {
-  const folder = `/data/guests/${guest.name}`
-  return {
-    folder,
-    drives: numberDrives(guest.drives, ({ kind }) => kind === 'cdrom').map((item) => drivePath(item, folder)),
-    nvram: `/var/lib/libvirt/qemu/nvram/${guest.name}_VARS.fd`,
-    console: `/var/log/keyvisor/${guest.name}.console.log`,
-    shares: guest.shares.map((share) => `/data/shares/${share.name}`),
-  }
-}
-
-function drivePath({ drive, index }: NumberedDrive<Drive<LibraryFile>>, folder: string): string {
-  if (drive.kind === 'cdrom') return `${LIBRARY}/${drive.base.file}`
-  return index === 0 ? `${folder}/disk.qcow2` : `${folder}/disk-${index}.qcow2`
-}
-
-/** The libvirt domain of a guest on a PC. `sized` is the guest's own. */
+/** The libvirt domain of a guest on a PC of an architecture. `sized` is the guest's own. */
 export function domainXml(
   guest: LibraryGuest,
   sized: Sized,
-  paths: DomainPaths = domainPaths(guest),
+  paths: DomainPaths,
+  architecture: Architecture,
 ): string {
   return `<domain type='${domainType(sized.accelerator)}'>
   <name>${text(guest.name)}</name>
   <uuid>${text(guest.uuid)}</uuid>
-  <metadata>
-    <keyvisor:guest xmlns:keyvisor='${DOMAIN_NAMESPACE}' definition='${text(guest.definition)}'/>
-  </metadata>
+${metadataXml(guest)}
 ${memory(sized)}${sharedMemory(guest)}
   ${vcpu(guest.cpus.max, sized.cpus)}
 ${system(guest)}
-${firmware(guest, paths)}
+${firmware(guest, paths, architecture)}
 ${features(guest)}
   ${cpu(sized.accelerator, topology(guest.cpus.max))}
   <clock offset='${guest.hardware.clock}'>
@@ -72,7 +48,7 @@ ${features(guest)}
     <suspend-to-disk enabled='no'/>
   </pm>
   <devices>
-${devices(guest, paths).join('\n')}
+${devices(guest, paths, architecture).join('\n')}
   </devices>
 </domain>
 `
@@ -130,19 +106,21 @@ function system(guest: LibraryGuest): string {
   </sysinfo>`
 }
 
-/** Debian's OVMF files, named one by one: libvirt's own choice may differ from version to version. */
-const OVMF = {
-  uefi: { secure: 'no', code: 'OVMF_CODE_4M.fd', variables: 'OVMF_VARS_4M.fd' },
-  'uefi-secure': { secure: 'yes', code: 'OVMF_CODE_4M.secboot.fd', variables: 'OVMF_VARS_4M.ms.fd' },
-}
+/** Which of an architecture's UEFIs a guest has. */
+const UEFI = {
+  uefi: { secure: 'no', files: 'uefi' },
+  'uefi-secure': { secure: 'yes', files: 'secureboot' },
+} as const
 
-function firmware(guest: LibraryGuest, paths: DomainPaths): string {
-  const lines = [`<type arch='x86_64' machine='${text(guest.hardware.machine)}'>hvm</type>`]
+/** UEFI files are named one by one: libvirt's own choice may differ from version to version. */
+function firmware(guest: LibraryGuest, paths: DomainPaths, { libvirt, uefi }: Architecture): string {
+  const lines = [`<type arch='${libvirt}' machine='${text(guest.hardware.machine)}'>hvm</type>`]
   if (guest.hardware.firmware !== 'bios') {
-    const { secure, code, variables } = OVMF[guest.hardware.firmware]
+    const { secure, files } = UEFI[guest.hardware.firmware]
+    const { code, variables } = uefi[files]
     lines.push(
-      `<loader readonly='yes' secure='${secure}' type='pflash'>/usr/share/OVMF/${code}</loader>`,
-      `<nvram template='/usr/share/OVMF/${variables}'>${text(paths.nvram)}</nvram>`,
+      `<loader readonly='yes' secure='${secure}' type='pflash'>${code}</loader>`,
+      `<nvram template='${variables}'>${text(paths.nvram)}</nvram>`,
     )
   }
   lines.push(`<smbios mode='sysinfo'/>`)
@@ -180,12 +158,6 @@ export function adaptDomain(xml: string, sized: Sized): string {
   )(adapted.replace(/^<domain type='[^']*'/, `<domain type='${type}'`))
 }
 
-/** Digest of the definition that a printed domain was made from; undefined when it was not made by us. */
-export function definitionOf(xml: string): string | undefined {
-  const element = new RegExp(`<keyvisor:guest (?=[^>]*['"]${DOMAIN_NAMESPACE}['"])[^>]*`).exec(xml)?.[0]
-  return / definition=['"]([^'"]*)['"]/.exec(element ?? '')?.[1]
-}
-
 /** Whether two printed domains differ at most in what {@link adaptDomain} changes. Throws as that does. */
 export function sameDomain(xml: string, other: string): boolean {
   const accelerator = xml.startsWith(`<domain type='kvm'`) ? 'kvm' : 'tcg'
@@ -206,32 +178,4 @@ function replacement(name: string, replace: (old: string) => string): (xml: stri
 function adaptVcpu(old: string, cpus: number): string {
   const [, attributes = '', most = '1'] = /<vcpu([^>]*)>(\d+)</.exec(old) ?? []
   return vcpu(Number(most), cpus, attributes.replace(/ current='\d+'/, ''))
-}
-
-/**
- * The libvirt network that guests are on. libvirt gives it a bridge and dnsmasq, with a fixed address for each
- * guest; mode `open` leaves the firewall alone, since `firewall.ts` writes the rules.
- */
-export function networkXml(network: GuestNetwork, guests: readonly Guest<unknown>[]): string {
-  const hosts = guests.flatMap((guest) =>
-    guest.nics
-      .filter((card) => card.address !== null)
-      .map((card, index) => dhcpHost(card, index === 0 ? guest.name : `${guest.name}-${index + 1}`)),
-  )
-  return `<network>
-  <name>${text(network.name)}</name>
-  <forward mode='open'/>
-  <bridge name='${text(network.bridge)}' stp='off' delay='0'/>
-  <domain name='${text(network.name)}.internal' localOnly='yes'/>
-  <ip address='${network.gateway}' prefix='${network.prefix}'>
-    <dhcp>
-      <range start='${network.dhcp.first}' end='${network.dhcp.last}'/>
-${hosts.map((host) => `      ${host}\n`).join('')}    </dhcp>
-  </ip>
-</network>
-`
-}
-
-function dhcpHost(card: { mac: string; address: string }, name: string): string {
-  return `<host mac='${text(card.mac)}' name='${text(name)}' ip='${text(card.address)}'/>`
 }

@@ -2,16 +2,18 @@
  * What a guest's system sees of its hardware, read from the arguments of the QEMU that runs: not from what was wanted. A
  * domain that somebody edited, and a libvirt that does not do as it is told, show here.
  */
-import { KiB } from '../base/units.js'
-import type { Hardware } from '../guest/report.js'
-import type { Machine } from './machine.js'
+import type { Architecture } from '../../arch/architecture.js'
+import { KiB } from '../../base/units.js'
+import type { Hardware } from '../report.js'
 
-/** Null when the guest does not run. */
-export function readHardware(machine: Machine, guest: string): Hardware | null {
-  const pid = machine.readFile(`/run/libvirt/qemu/${guest}.pid`)?.trim()
-  const line = pid && machine.readFile(`/proc/${pid}/cmdline`)
-  if (!line) return null
-  const words = line.split('\0')
+/** The program of a guest's process. */
+export function programOf({ program }: Architecture['qemu']): string {
+  return `/usr/bin/${program}`
+}
+
+/** @param commandLine of a guest's process (proc_pid_cmdline(5)) */
+export function hardwareOf(commandLine: string): Hardware {
+  const words = commandLine.split('\0')
   const valuesOf = (option: string) => words.filter((_, index) => words[index - 1] === option)
   const devices = valuesOf('-device').map(deviceOf)
   const system = valuesOf('-smbios').find((value) => value.startsWith('type=1,')) ?? ''

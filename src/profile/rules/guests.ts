@@ -2,7 +2,7 @@
  * Rules about one guest at a time, and its ties to the host.
  */
 import { formatBytes } from '../../base/units.js'
-import { MOST_CDROMS, MOST_DISKS } from '../../guest/domain-devices.js'
+import { MOST_DEVICES, refusesSecureBoot } from '../../guest/hypervisors.js'
 import type { Finding } from '../../yaml/problems.js'
 import { meantHint } from '../../yaml/wording.js'
 import { isMachine, machinesMeant } from '../names.js'
@@ -96,8 +96,8 @@ const multicast: GuestRule = ({ value, path }) =>
   })
 
 const secureBoot: GuestRule = function* ({ value, path }) {
-  if (value.firmware !== 'uefi-secure' || !value.machine || value.machine.startsWith('pc-q35-')) return
-  const message = `uefi-secure needs a q35 machine, and this is ${value.machine}`
+  const message = value.firmware === 'uefi-secure' && value.machine && refusesSecureBoot(value.machine)
+  if (!message) return
   const hint = `take ${DEFAULTS.guest.machine}`
   yield { code: 'no-secure-boot', path: [...path, 'firmware'], message, hint }
 }
@@ -130,8 +130,8 @@ const driveCount: GuestRule = function* (guest) {
       ? [{ code: 'too-many', path: first.path, message: `a guest has at most ${most} ${what}` }]
       : []
   }
-  yield* tooMany('disks beside its first', MOST_DISKS - 1, disks)
-  yield* tooMany('CDs', MOST_CDROMS, cdroms)
+  yield* tooMany('disks beside its first', MOST_DEVICES.disks - 1, disks)
+  yield* tooMany('CDs', MOST_DEVICES.cdroms, cdroms)
 }
 
 const GUEST_RULES: GuestRule[] = [

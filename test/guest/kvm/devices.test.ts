@@ -1,23 +1,24 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { GiB } from '../../src/base/units.js'
-import type { Drive, LibraryFile, LibraryGuest } from '../../src/guest/definition.js'
-import { domainPaths, domainXml } from '../../src/guest/domain.js'
-import { devices, MOST_CDROMS, MOST_DISKS, MOST_NICS, MOST_SHARES } from '../../src/guest/domain-devices.js'
-import type { Sized } from '../../src/guest/sizing.js'
-import { SCHEMA_FILE } from '../../src/yaml/schema.js'
-import { bench, counter, DISK, guest, HARDWARE, ISO_FILE } from '../support/guests.js'
+import { ARCHITECTURES } from '../../../src/arch/architecture.js'
+import { GiB } from '../../../src/base/units.js'
+import type { Drive, LibraryFile, LibraryGuest } from '../../../src/guest/definition.js'
+import { devices, MOST } from '../../../src/guest/kvm/devices.js'
+import { domainPaths } from '../../../src/guest/paths.js'
+import type { Sized } from '../../../src/guest/sizing.js'
+import { SCHEMA_FILE } from '../../../src/yaml/schema.js'
+import { bench, counter, DISK, guest, HARDWARE, HYPERVISOR, ISO_FILE } from '../../support/guests.js'
 
 const kvm: Sized = { name: 'x', start: true, reason: '', memory: GiB, cpus: 2, accelerator: 'kvm' }
-const devicesOf = (one: LibraryGuest) => devices(one, domainPaths(one)).join('\n')
+const devicesOf = (one: LibraryGuest) => devices(one, domainPaths(one), ARCHITECTURES.amd64).join('\n')
 
 t.test('no two devices share a PCI address, in the fullest machine of each type', async (t) => {
   for (const machine of ['pc-q35-10.0', 'pc-i440fx-10.0']) {
-    const xml = domainXml(fullest(machine), kvm)
+    const xml = HYPERVISOR.domainXml(fullest(machine), kvm)
     const places = xml.match(/<address type='pci'[^>]*function='0x.'/g) ?? []
     // Video, USB, serial, RNG, balloon, tablet and SATA or IDE; two ports on q35.
     const others = machine.includes('q35') ? 9 : 7
-    t.equal(places.length, MOST_NICS + MOST_DISKS + MOST_SHARES + others, machine)
+    t.equal(places.length, MOST.nics + MOST.disks + MOST.shares + others, machine)
     t.equal(new Set(places).size, places.length, `${machine}: all different`)
     t.notMatch(places.join(), /slot='0x00'/, 'nothing on the host bridge')
   }
@@ -25,19 +26,19 @@ t.test('no two devices share a PCI address, in the fullest machine of each type'
 
 function fullest(machine: string): LibraryGuest {
   const disks = Array.from(
-    { length: MOST_DISKS },
+    { length: MOST.disks },
     (_, index): Drive<LibraryFile> => ({ kind: 'empty', size: GiB, serial: `D${index}` }),
   )
   const discs = Array.from(
-    { length: MOST_CDROMS },
+    { length: MOST.cdroms },
     (): Drive<LibraryFile> => ({ kind: 'cdrom', base: ISO_FILE }),
   )
-  const nics = Array.from({ length: MOST_NICS }, (_, index) => ({
+  const nics = Array.from({ length: MOST.nics }, (_, index) => ({
     network: 'keyvisor',
     mac: `52:54:00:00:00:0${index}`,
     address: `172.29.86.${index + 10}`,
   }))
-  const shares = Array.from({ length: MOST_SHARES }, (_, index) => ({ name: `folder-${index}` }))
+  const shares = Array.from({ length: MOST.shares }, (_, index) => ({ name: `folder-${index}` }))
   return guest('full', { hardware: { ...HARDWARE, machine }, drives: [...disks, ...discs], nics, shares })
 }
 
@@ -76,9 +77,9 @@ t.test("CDs are read-only, in drives of the machine's own controller, and move n
 
 t.test('the schema lets no more cards and folders through than there are places', async (t) => {
   const { guest } = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')).$defs
-  t.equal(guest.properties.nics.maxItems, MOST_NICS)
-  t.equal(guest.properties.disks.maxItems, MOST_DISKS - 1 + MOST_CDROMS)
-  t.equal(guest.properties.shares.maxItems, MOST_SHARES)
+  t.equal(guest.properties.nics.maxItems, MOST.nics)
+  t.equal(guest.properties.disks.maxItems, MOST.disks - 1 + MOST.cdroms)
+  t.equal(guest.properties.shares.maxItems, MOST.shares)
   // An xHCI controller of libvirt's has at most 15 ports (formatdomain, "Controllers").
   t.ok(guest.properties.usb.maxItems <= 15)
 })

@@ -1,18 +1,12 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
-import { GiB, MiB } from '../../src/base/units.js'
-import {
-  adaptDomain,
-  definitionOf,
-  domainPaths,
-  domainXml,
-  networkXml,
-  sameDomain,
-} from '../../src/guest/domain.js'
-import type { Sized } from '../../src/guest/sizing.js'
-import { NETWORK } from '../../src/plan/identity.js'
-import { fixture, golden } from '../support/golden.js'
-import { bench, counter, guest, locked, old } from '../support/guests.js'
+import { GiB, MiB } from '../../../src/base/units.js'
+import { definitionOf } from '../../../src/guest/metadata.js'
+import type { Sized } from '../../../src/guest/sizing.js'
+import { fixture, golden } from '../../support/golden.js'
+import { bench, counter, guest, HYPERVISOR, locked, old } from '../../support/guests.js'
+
+const { adaptDomain, domainXml, sameDomain } = HYPERVISOR
 
 const kvm: Sized = { name: 'x', start: true, reason: '', memory: GiB, cpus: 2, accelerator: 'kvm' }
 const tcg: Sized = { ...kvm, memory: 384 * MiB, cpus: 1, accelerator: 'tcg' }
@@ -26,18 +20,11 @@ t.test('domains are as they were checked', async (t) => {
   golden(t, 'old.tcg.xml', domainXml(old, tcg))
   golden(t, 'locked.kvm.xml', domainXml(locked, { ...kvm, cpus: 4 }))
   golden(t, 'bench.kvm.xml', domainXml(bench, kvm))
-  golden(t, 'network.xml', networkXml(NETWORK, [counter, old, locked]))
 })
 
 t.test('memory is shared only where a folder is', async (t) => {
   t.match(domainXml(bench, kvm), /<memoryBacking>\s+<source type='memfd'\/>\s+<access mode='shared'\/>/)
   t.notMatch(domainXml(counter, kvm), /memoryBacking|filesystem/)
-})
-
-t.test('a card on the bridge has no address on the network of ours', async (t) => {
-  const xml = networkXml(NETWORK, [bench])
-  t.match(xml, "<host mac='52:54:00:12:34:5a' name='bench' ip='172.29.86.23'/>")
-  t.notMatch(xml, '52:54:00:12:34:59')
 })
 
 t.test('another PC changes nothing that a guest remembers', async (t) => {
@@ -52,12 +39,6 @@ t.test('another PC changes nothing that a guest remembers', async (t) => {
 t.test('text is escaped', async (t) => {
   const xml = domainXml(guest('a', { serial: `<&'">` }), kvm)
   t.match(xml, `<entry name='serial'>&#60;&#38;&#39;&#34;&#62;</entry>`)
-})
-
-t.test('files of a guest have their own names', async (t) => {
-  const paths = domainPaths(counter)
-  t.strictSame(paths.drives, ['/data/guests/counter/disk.qcow2', '/data/guests/counter/disk-1.qcow2'])
-  t.strictSame(domainPaths(bench).shares, ['/data/shares/exchange', '/data/shares/bench-only'])
 })
 
 t.test('adapting to the same PC changes nothing', async (t) => {

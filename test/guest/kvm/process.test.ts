@@ -1,7 +1,6 @@
 import t from 'tap'
-import { readHardware } from '../../src/aboard/hardware.js'
-import { MiB } from '../../src/base/units.js'
-import { fakeMachine } from '../support/fake.js'
+import { MiB } from '../../../src/base/units.js'
+import { hardwareOf as ofLine } from '../../../src/guest/kvm/process.js'
 
 const ARGUMENTS = [
   ...['/usr/bin/qemu-system-x86_64', '-name', 'guest=counter,debug-threads=on'],
@@ -22,11 +21,7 @@ const ARGUMENTS = [
 
 /** The hardware of a guest whose QEMU has these arguments. */
 function hardwareOf(words: readonly string[]) {
-  const machine = fakeMachine({
-    '/run/libvirt/qemu/counter.pid': '782\n',
-    '/proc/782/cmdline': `${words.join('\0')}\0`,
-  })
-  return readHardware(machine, 'counter')
+  return ofLine(`${words.join('\0')}\0`)
 }
 
 t.test("a guest's hardware is that of the QEMU which runs", async (t) => {
@@ -45,9 +40,4 @@ t.test('a guest that is emulated, and one whose QEMU was told nothing', async (t
   const emulated = ARGUMENTS.map((word) => (word === 'kvm' ? 'tcg,thread=multi' : word))
   t.match(hardwareOf(emulated), { memory: 512 * MiB, cpus: 1, accelerator: 'tcg' })
   t.match(hardwareOf(['qemu']), { memory: 0, cpus: 1, accelerator: 'tcg' })
-})
-
-t.test('a guest that does not run has none', async (t) => {
-  t.equal(readHardware(fakeMachine({}), 'counter'), null)
-  t.equal(readHardware(fakeMachine({ '/run/libvirt/qemu/counter.pid': '782\n' }), 'counter'), null)
 })
