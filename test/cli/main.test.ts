@@ -4,7 +4,8 @@ import { CommanderError } from 'commander'
 import t from 'tap'
 import { errorReport, errorText, exitCodeOf } from '../../src/cli/errors.js'
 import { Interrupted, KeyvisorError } from '../../src/index.js'
-import { type Ended, keyvisor, start } from '../support/command.js'
+import { keyvisor, start } from '../support/command.js'
+import { said } from '../support/in-process.js'
 
 const VERBS = ['init', 'validate', 'plan', 'build', 'lock', 'inspect', 'run', 'test', 'diff', 'store']
 
@@ -13,17 +14,18 @@ t.test('help', async (t) => {
   t.equal(code, 0)
   t.equal(stderr, '')
   for (const verb of VERBS) t.match(stdout, new RegExp(`^  ${verb} `, 'm'))
-  const helps = await Promise.all(VERBS.map((verb) => keyvisor([verb, '--help'])))
+  t.strictSame(await said(['--help']), { code, stdout, stderr }, 'the same in this process')
+  const helps = await Promise.all(VERBS.map((verb) => said([verb, '--help'])))
   for (const [index, verb] of VERBS.entries()) {
     t.equal(helps[index]?.code, 0, verb)
     t.match(helps[index]?.stdout, /^For example:\n {2}\$ keyvisor /m, `${verb} has an example`)
   }
-  t.strictSame(await keyvisor(['help', 'plan']), helps[VERBS.indexOf('plan')])
+  t.strictSame(await said(['help', 'plan']), helps[VERBS.indexOf('plan')])
 })
 
 t.test('the version is that of package.json', async (t) => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  t.strictSame(await keyvisor(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
+  t.strictSame(await said(['--version']), { code: 0, stdout: `${version}\n`, stderr: '' })
 })
 
 t.test('usage errors end with 2, and say what is wrong', async (t) => {
@@ -57,17 +59,17 @@ t.test('usage errors end with 2, and say what is wrong', async (t) => {
     [['test', 'a.img', '--walk', '--each', '--jobs', '0'], /Give a number from 1 to 255/],
     [['test', 'a.img', '--walk', '--cpus', '2'], /--cpus does not go with --walk/],
   ]
-  const answers = await Promise.all(cases.map(([args]) => keyvisor(args)))
-  for (const [index, [args, words]] of cases.entries()) {
-    const { code, stdout, stderr } = answers[index] as Ended
+  for (const [args, words] of cases) {
+    const { code, stdout, stderr } = await said(args)
     t.equal(code, 2, args.join(' '))
     t.equal(stdout, '')
     t.match(stderr, words)
   }
+  t.strictSame(await keyvisor(['pln']), await said(['pln']), 'the same from a shell')
 })
 
 t.test('with --json an error is one object on stdout', async (t) => {
-  const usage = await keyvisor(['plan', '--json'])
+  const usage = await said(['plan', '--json'])
   t.equal(usage.code, 2)
   t.strictSame(JSON.parse(usage.stdout), {
     kind: 'error',
@@ -75,7 +77,7 @@ t.test('with --json an error is one object on stdout', async (t) => {
     message: "missing required argument 'profile'",
   })
   t.equal(usage.stderr, '')
-  const missing = await keyvisor(['inspect', '/nowhere.img', '--json'])
+  const missing = await said(['inspect', '/nowhere.img', '--json'])
   t.equal(missing.code, 1)
   t.strictSame(JSON.parse(missing.stdout), {
     kind: 'error',
