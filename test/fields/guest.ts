@@ -105,7 +105,9 @@ const memory: Row[] = [
   },
 ]
 
-const READ_CD = 'mount -o ro /dev/sr0 /media 2>/dev/null; cat /media/one.txt 2>/dev/null'
+/** A guest that answers on its port may still be looking for drives. */
+const READ_CD = `systemctl is-system-running --wait >/dev/null; udevadm settle
+  mount -o ro /dev/sr0 /media 2>/dev/null; cat /media/one.txt 2>/dev/null`
 const startsOn = (disk: string) => `od -An -tu4 -j512 -N4 ${disk} 2>/dev/null | tr -d ' '`
 
 const disks: Row[] = [
