@@ -14,5 +14,18 @@ export type ProgressEvent =
 
 export type Progress = (event: ProgressEvent) => void
 
+/** Work of which whoever watches hears that it began and, where it does not throw, how long it took. */
+export async function step<T>(
+  progress: Progress,
+  { stage, title }: { stage: string; title: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  const started = Date.now()
+  progress({ kind: 'start', stage, title })
+  const result = await work()
+  progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  return result
+}
+
 /** For callers that do not watch. */
 export const silent: Progress = () => {}

@@ -3,9 +3,11 @@
  *
  * It is no object of the store, but written where it will be.
  */
+
 import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Json, Sha256 } from '../base/digests.js'
+import { step } from '../base/progress.js'
 import { type Bytes, SECTOR } from '../base/units.js'
 import type { StickPlan } from '../stick/definition.js'
 import { type Layout, layoutStick } from '../stick/layout.js'
@@ -85,9 +87,7 @@ export async function writeImage(
   }
   const layout = layoutStick(plan.stick, plan.name, payloads)
   const bootImage = objectOf(read.loader, 'boot').path
-  const started = Date.now()
-  const stage = identity.name
-  place.progress({ kind: 'start', stage, title: identity.title })
+  const { name: stage, title } = identity
   const { biosBoot: _, ...copied } = payloads
   const total = Object.values(copied).reduce((sum, { size }) => sum + size, 0)
   let done = 0
@@ -95,13 +95,8 @@ export async function writeImage(
     done += bytes
     place.progress({ kind: 'bytes', stage, done, total })
   }
-  await assembleImage(
-    { layout, stick: plan.stick, bootImage, payloads, isPrivate },
-    path,
-    onBytes,
-    place.signal,
-  )
-  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  const parts = { layout, stick: plan.stick, bootImage, payloads, isPrivate }
+  await step(place.progress, { stage, title }, () => assembleImage(parts, path, onBytes, place.signal))
   return fullManifest(request, read, layout, path)
 }
 

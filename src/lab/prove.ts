@@ -1,10 +1,12 @@
 /**
  * The proof that an image boots: it is started, and passes only on the stick's own report.
  */
+
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { KeyvisorError } from '../base/errors.js'
 import { makeFolder } from '../base/make-folder.js'
+import { step } from '../base/progress.js'
 import { which } from '../base/tool.js'
 import { inOneLine } from '../base/tool-errors.js'
 import type { Bytes } from '../base/units.js'
@@ -103,12 +105,10 @@ async function proveEmulated(
   report: string | null,
   place: Workplace,
 ): Promise<Proof> {
-  const [stage, started] = ['boot', Date.now()]
   const title = 'QEMU broke down, not the stick: again, in a PC without hardware virtualization'
-  place.progress({ kind: 'start', stage, title })
-  const proof = await proveOnce(image, { ...options, virtualization: false }, report, place)
-  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
-  return proof
+  return step(place.progress, { stage: 'boot', title }, () =>
+    proveOnce(image, { ...options, virtualization: false }, report, place),
+  )
 }
 
 function proveOnce(

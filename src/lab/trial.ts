@@ -8,7 +8,6 @@ import { copyFile, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { ifThere } from '../base/file-errors.js'
-import { removeScratch } from '../base/namespace.js'
 import { systemTools, type ToolRunner } from '../base/tool.js'
 import { type Bytes, formatBytes, GiB, MiB } from '../base/units.js'
 import { writeFile } from '../base/write-file.js'
@@ -119,8 +118,7 @@ async function leasedTrial<T>(
 ): Promise<T> {
   const inspection = await inspectImage(image)
   const tools = await openLab(place)
-  const folder = await place.store.scratch('trial')
-  try {
+  return place.store.inScratch('trial', async (folder) => {
     const trial = await startTrial(inspection, options, folder, place, tools)
     try {
       return await use(trial)
@@ -131,9 +129,7 @@ async function leasedTrial<T>(
         ...(trial.pc.vnc === null ? [] : [trial.pc.vnc]),
       ])
     }
-  } finally {
-    await removeScratch(folder)
-  }
+  })
 }
 
 function checkOptions({ memory }: TrialOptions): void {

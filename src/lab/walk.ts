@@ -8,7 +8,6 @@
 import { join } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import { removeScratch } from '../base/namespace.js'
 import { limited } from '../base/parallel.js'
 import { inOneLine } from '../base/tool-errors.js'
 import type { Accelerator } from '../guest/definition.js'
@@ -62,15 +61,12 @@ export async function walkImage(
   // What is no image ends here, before anything is fetched or made.
   await inspectImage(image)
   const tools = await openLab(place)
-  const folder = await place.store.scratch('walk')
-  try {
+  return place.store.inScratch('walk', async (folder) => {
     const accelerator = options.accelerator ?? (await bestAccelerator(tools, folder, place.signal))
     const prove = (machine: Machine, before: readonly Stop[]) =>
       proveOn(image, machine, before, proveOptions(machine, options, accelerator, folder), folder, place)
-    return await visitAll(machines, options, accelerator, prove)
-  } finally {
-    await removeScratch(folder)
-  }
+    return visitAll(machines, options, accelerator, prove)
+  })
 }
 
 type Visiting = Pick<WalkOptions, 'each' | 'jobs' | 'onMachine' | 'onProof'>

@@ -4,7 +4,9 @@
  * A lock that does not answer its profile is made anew, as cargo does, unless the caller wants it locked; so is one of an
  * earlier version, which keeps its packages. An image whose bytes changed is refused either way: only `keyvisor lock` and `--update` take the change.
  */
+
 import { KeyvisorError, type Problem } from '../base/errors.js'
+import { step } from '../base/progress.js'
 import { shellWords } from '../base/shell.js'
 import type { Workplace } from '../store/workplace.js'
 import { misfits } from './compare.js'
@@ -78,15 +80,13 @@ export async function makeLockFile(
   const kept = found && answersPackages(found, request) ? found : undefined
   if (place.offline && !kept) throw refusal(question, found && (await lockProblems(found, question, place)))
   await checkLockFolder(path)
-  const started = Date.now()
-  const stage = 'lock'
-  place.progress({ kind: 'start', stage, title: makingTitle(path, found, kept) })
-  const lock = kept
-    ? await withFiles(kept, request, place.store)
-    : await makeLock(request, place.store, place.signal)
-  await writeLock(path, lock)
-  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
-  return lock
+  return step(place.progress, { stage: 'lock', title: makingTitle(path, found, kept) }, async () => {
+    const lock = kept
+      ? await withFiles(kept, request, place.store)
+      : await makeLock(request, place.store, place.signal)
+    await writeLock(path, lock)
+    return lock
+  })
 }
 
 function makingTitle(path: string, found: Lock | undefined, kept: Lock | undefined): string {

@@ -5,7 +5,7 @@
 import type { Sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { onDisk } from '../base/file-errors.js'
-import { removeScratch } from '../base/namespace.js'
+import { step } from '../base/progress.js'
 import { debPath, fetchPackages, packageNames, parseSources } from '../debian/apt.js'
 import type { Deb } from '../debian/tree.js'
 import type { LockedPackage } from '../debian/types.js'
@@ -98,24 +98,15 @@ function lacking(missing: LockedPackage[]): KeyvisorError {
 }
 
 async function fetchMissing(missing: LockedPackage[], archives: string[], place: Workplace): Promise<void> {
-  const started = Date.now()
   const stage = 'fetch'
   const title = `fetch ${missing.length} packages`
   const total = missing.reduce((sum, item) => sum + item.size, 0)
-  place.progress({ kind: 'start', stage, title })
-  const scratch = await place.store.scratch(stage)
-  try {
-    const onFetched = (done: number) => place.progress({ kind: 'bytes', stage, done, total })
-    await onDisk(
-      title,
-      async () => {
-        await fetchPackages(missing, archives, scratch, onFetched, place.signal)
-        for (const item of missing) await place.store.add(debPath(scratch, item), item.sha256)
-      },
-      scratch,
-    )
-  } finally {
-    await removeScratch(scratch)
+  const onFetched = (done: number) => place.progress({ kind: 'bytes', stage, done, total })
+  const fetchInto = async (scratch: string) => {
+    await fetchPackages(missing, archives, scratch, onFetched, place.signal)
+    for (const item of missing) await place.store.add(debPath(scratch, item), item.sha256)
   }
-  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  await step(place.progress, { stage, title }, () =>
+    place.store.inScratch(stage, (scratch) => onDisk(title, () => fetchInto(scratch), scratch)),
+  )
 }

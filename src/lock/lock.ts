@@ -10,7 +10,6 @@ import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
 import { lookUp } from '../base/lookup.js'
-import { removeScratch } from '../base/namespace.js'
 import { readUserText } from '../base/user-file.js'
 import { checkWritable } from '../base/writable.js'
 import { archiveSources, openApt, packageId, resolvePackages, withComponents } from '../debian/apt.js'
@@ -111,8 +110,7 @@ function unwritable(path: string, cause: NodeJS.ErrnoException): KeyvisorError {
 
 /** Resolves every package set and reads every file. The network is used for package indexes. */
 export async function makeLock(request: LockRequest, store: Store, signal?: AbortSignal): Promise<Lock> {
-  const scratch = await store.scratch('lock')
-  try {
+  return store.inScratch('lock', async (scratch) => {
     const lock: Lock = {
       version: LOCK_VERSION,
       epoch: 0,
@@ -126,9 +124,7 @@ export async function makeLock(request: LockRequest, store: Store, signal?: Abor
     const suites = new Set(request.packages.map((set) => set.suite))
     for (const suite of suites) await lockSuite(lock, request, suite, join(scratch, suite), signal)
     return { ...lock, files: await pinFiles(request.files, store) }
-  } finally {
-    await removeScratch(scratch)
-  }
+  })
 }
 
 async function lockSuite(

@@ -5,8 +5,7 @@
 import { join } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
-import { removeScratch } from '../base/namespace.js'
-import type { ProgressEvent } from '../base/progress.js'
+import { type ProgressEvent, step } from '../base/progress.js'
 import { seededStore } from '../prepare/seed.js'
 import type { Workplace } from '../store/workplace.js'
 import { type BuildRequest, type BuildResult, buildImage } from './build.js'
@@ -25,8 +24,7 @@ export async function checkBuild(
   place: Workplace,
   differences: Differences,
 ): Promise<Sha256> {
-  const folder = await place.store.scratch('check')
-  try {
+  return place.store.inScratch('check', async (folder) => {
     const locked = { ...request, lock: first.lockFile, locked: true }
     const store = await seededStore(await planBuild(locked, place), join(folder, 'store'), place)
     const again = {
@@ -36,10 +34,8 @@ export async function checkBuild(
       progress: (event: ProgressEvent) => place.progress(told(event)),
     }
     const second = await buildImage({ ...locked, out: join(folder, 'out') }, again)
-    return await compareBuilds(first, second, place, differences)
-  } finally {
-    await removeScratch(folder)
-  }
+    return compareBuilds(first, second, place, differences)
+  })
 }
 
 /** So that nobody takes the second build's stages for the first's. */
@@ -54,13 +50,12 @@ export async function compareBuilds(
   run: Pick<Workplace, 'progress'>,
   differences: Differences,
 ): Promise<Sha256> {
-  const started = Date.now()
-  const stage = 'check'
-  run.progress({ kind: 'start', stage, title: 'compare both images' })
-  const [one, two] = [await sha256File(first.image), await sha256File(second.image)]
-  if (one.sha256 !== two.sha256) throw notReproducible(first, await differences(first, second))
-  run.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
-  return one.sha256
+  return step(run.progress, { stage: 'check', title: 'compare both images' }, async () => {
+    const one = await sha256File(first.image)
+    const two = await sha256File(second.image)
+    if (one.sha256 !== two.sha256) throw notReproducible(first, await differences(first, second))
+    return one.sha256
+  })
 }
 
 function notReproducible({ image }: BuildResult, parts: string[]): KeyvisorError {

@@ -1,8 +1,10 @@
 /**
  * What is made of the image's own bytes: its digest, compressed copies and its block map, in one reading.
  */
+
 import { stat } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
+import { step } from '../base/progress.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
 import { encodeBmap } from '../disk/bmap.js'
@@ -57,13 +59,20 @@ function wantedFiles({ image, manifest, forms, toolsKey }: ImageRequest): Wanted
 }
 
 async function makeAll(request: ImageRequest, open: Wanted[], place: Workplace): Promise<Artifact[]> {
-  const { image, manifest } = request
-  const started = Date.now()
+  const tools = open.some(isCompressed) ? await request.tools() : undefined
+  const title = tools ? 'compress the image' : 'take the digest of the image'
+  return step(place.progress, { stage: STAGE, title }, () => makeWith(tools, request, open, place))
+}
+
+/** All of it from one reading of the image. */
+async function makeWith(
+  tools: ToolRunner | undefined,
+  { image, manifest }: ImageRequest,
+  open: Wanted[],
+  place: Workplace,
+): Promise<Artifact[]> {
   const { size, mode } = await stat(image)
   const compressed = open.filter(isCompressed)
-  const tools = compressed.length > 0 ? await request.tools() : undefined
-  const title = tools ? 'compress the image' : 'take the digest of the image'
-  place.progress({ kind: 'start', stage: STAGE, title })
   const { signal, abort } = failing(place.signal)
   const whole = digesting()
   const ranges = digestingRanges(writtenRanges(manifest.layout))
@@ -77,9 +86,7 @@ async function makeAll(request: ImageRequest, open: Wanted[], place: Workplace):
   const known = { sha256: whole.sha256(), size }
   const remember = ({ form, path, inputs }: Wanted) =>
     rememberArtifact(path, inputs, place.store, form === 'image' ? known : undefined)
-  const made = await Promise.all(open.map(remember))
-  place.progress({ kind: 'end', stage: STAGE, seconds: (Date.now() - started) / 1000, reused: false })
-  return made
+  return Promise.all(open.map(remember))
 }
 
 function counting(place: Workplace, total: Bytes): (bytes: Bytes) => void {

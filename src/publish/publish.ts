@@ -4,10 +4,12 @@
  * The image is read at most once. What is there and still fits is not made again; texts are always worked out, and
  * written when they differ.
  */
+
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type Json, sha256, sha256File } from '../base/digests.js'
 import type { Problem } from '../base/errors.js'
+import { step } from '../base/progress.js'
 import type { Bytes } from '../base/units.js'
 import { lockedDebs } from '../lock/fetch.js'
 import { setDigest } from '../lock/lock.js'
@@ -190,9 +192,7 @@ async function bundled(
   const inputs = { version: 1, epoch: manifest.epoch, files: files.map(({ sha256 }) => sha256) }
   const kept = await keptArtifact(path, inputs, place.store)
   if (kept) return kept
-  const started = Date.now()
   const stage = 'bundle'
-  place.progress({ kind: 'start', stage, title: 'put everything into one archive' })
   const total = files.reduce((sum, { size }) => sum + size, 0)
   let done: Bytes = 0
   const onBytes = (bytes: Bytes) => {
@@ -202,7 +202,8 @@ async function bundled(
   const { mode } = await stat(image)
   const paths = files.map((file) => file.path).sort()
   const request = { form, path, files: paths, epoch: manifest.epoch, mode: mode & 0o666 }
-  await writeBundle(request, onBytes, place.signal)
-  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  await step(place.progress, { stage, title: 'put everything into one archive' }, () =>
+    writeBundle(request, onBytes, place.signal),
+  )
   return rememberArtifact(path, inputs, place.store)
 }

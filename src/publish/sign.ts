@@ -3,12 +3,13 @@
  *
  * The key's password goes to minisign's stdin, and to no argument or environment, which are everybody's to read.
  */
+
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { sha256File } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorWords, fileError } from '../base/file-errors.js'
-import { removeScratch } from '../base/namespace.js'
+import { step } from '../base/progress.js'
 import type { Secret } from '../base/secret.js'
 import { readSecret, type SecretSource } from '../base/secret.js'
 import type { ToolRunner } from '../base/tool.js'
@@ -59,18 +60,14 @@ export async function signedFile(
   const inputs = { file: file.sha256, comment, key: (await sha256File(signer.key)).sha256 }
   const kept = await keptArtifact(path, inputs, place.store)
   if (kept) return kept
-  const started = Date.now()
   const stage = 'sign'
-  place.progress({ kind: 'start', stage, title: 'sign the checksums' })
-  const scratch = await place.store.scratch(stage)
-  try {
-    const signature = join(scratch, 'signature')
-    await sign(file.path, signature, comment, signer, scratch, await tools())
-    await replaceFile(path, await readFile(signature, 'utf8'))
-  } finally {
-    await removeScratch(scratch)
-  }
-  place.progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
+  await step(place.progress, { stage, title: 'sign the checksums' }, () =>
+    place.store.inScratch(stage, async (scratch) => {
+      const signature = join(scratch, 'signature')
+      await sign(file.path, signature, comment, signer, scratch, await tools())
+      await replaceFile(path, await readFile(signature, 'utf8'))
+    }),
+  )
   return rememberArtifact(path, inputs, place.store)
 }
 

@@ -3,7 +3,6 @@
  */
 import type { Sha256 } from '../base/digests.js'
 import { onDisk } from '../base/file-errors.js'
-import { removeScratch } from '../base/namespace.js'
 import type { ToolCall, ToolRunner } from '../base/tool.js'
 import type { Stage, StageResult, Workbench } from './stage.js'
 import type { StageRecord, Store, StoredObject } from './store.js'
@@ -51,8 +50,7 @@ async function makeResult(
   read: Record<string, StageResult>,
 ): Promise<StageResult> {
   const { store } = place
-  const scratch = await store.scratch(stage.name)
-  try {
+  return store.inScratch(stage.name, async (scratch) => {
     const { files, facts = {}, isPrivate } = await stage.make(benchOf(place, stage, scratch), read)
     const objects: Record<string, StoredObject> = {}
     for (const [name, path] of Object.entries(files)) {
@@ -60,9 +58,7 @@ async function makeResult(
     }
     await store.writeRecord(stage.key, { stage: stage.name, objects: withoutPaths(objects), facts })
     return { objects, facts }
-  } finally {
-    await removeScratch(scratch)
-  }
+  })
 }
 
 /** Records are read wherever the store was moved to. */

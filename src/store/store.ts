@@ -34,6 +34,7 @@ import { isSha256, type Json, type Sha256, sha256File } from '../base/digests.js
 import { EXIT, KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords, ifThere, isAbsent, isLost, onFile } from '../base/file-errors.js'
 import { makeFolder } from '../base/make-folder.js'
+import { removeScratch } from '../base/namespace.js'
 import { type Bytes, parseBytes } from '../base/units.js'
 import { isStale, ownName } from './own-names.js'
 
@@ -191,6 +192,16 @@ export class Store {
     return folder
   }
 
+  /** Work in such a folder, which is gone when it ends, however it ends. */
+  async inScratch<T>(name: string, work: (folder: string) => Promise<T>): Promise<T> {
+    const folder = await this.scratch(name)
+    try {
+      return await work(folder)
+    } finally {
+      await removeScratch(folder)
+    }
+  }
+
   /** A name of its own in `tmp/`, which says whose it is. */
   async scratchPath(name: string): Promise<string> {
     return join(this.folder, 'tmp', await ownName(name))
@@ -199,7 +210,7 @@ export class Store {
   /** Scratch folders and files that killed builds left behind. */
   async staleScratch(): Promise<string[]> {
     const stale: string[] = []
-    for (const path of await this.inScratch()) if (await isStale(path)) stale.push(path)
+    for (const path of await this.scratchFolders()) if (await isStale(path)) stale.push(path)
     return stale
   }
 
@@ -217,7 +228,7 @@ export class Store {
   /** Since when somebody is at work with this store: milliseconds since 1970, Infinity where nobody is. */
   async leasedSince(): Promise<number> {
     let oldest = Number.POSITIVE_INFINITY
-    for (const path of await this.inScratch()) {
+    for (const path of await this.scratchFolders()) {
       if (!path.includes(`-${LEASE}-`) || (await isStale(path))) continue
       const found = await ifThere(stat(path))
       // In whole milliseconds, as `touch` sets times: a use in the lease's own millisecond is not before it.
@@ -230,7 +241,7 @@ export class Store {
     return join(this.folder, 'records', `${key}.json`)
   }
 
-  private async inScratch(): Promise<string[]> {
+  private async scratchFolders(): Promise<string[]> {
     const folder = join(this.folder, 'tmp')
     return (await readdir(folder)).map((name) => join(folder, name))
   }

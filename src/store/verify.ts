@@ -6,7 +6,7 @@ import { basename } from 'node:path'
 import { type Sha256, sha256File } from '../base/digests.js'
 import { errorWords, ifThere, isAbsent, isLost } from '../base/file-errors.js'
 import { removeScratch } from '../base/namespace.js'
-import type { Progress } from '../base/progress.js'
+import { type Progress, step } from '../base/progress.js'
 import type { Bytes } from '../base/units.js'
 import { objectPaths, readContents, recordKeys, type StoreContents, treeKeys } from './inventory.js'
 import { isSealed } from './seal.js'
@@ -38,14 +38,16 @@ export interface StoreHealth {
 
 /** Reads the whole store. Safe beside builds that are running. */
 export async function verifyStore({ store, progress, signal }: Workplace): Promise<StoreHealth> {
-  const started = Date.now()
-  const stage = 'verify'
-  progress({ kind: 'start', stage, title: 'read the whole store' })
+  return step(progress, { stage: 'verify', title: 'read the whole store' }, () =>
+    readHealth(store, progress, signal),
+  )
+}
+
+async function readHealth(store: Store, progress: Progress, signal?: AbortSignal): Promise<StoreHealth> {
   const contents = await readContents(store)
   const objects = await verifyObjects(store, contents, progress, signal)
   const records = await verifyRecords(store, new Set(objects.damage.map(({ key }) => key)))
   const trees = await verifyTrees(store, signal)
-  progress({ kind: 'end', stage, seconds: (Date.now() - started) / 1000, reused: false })
   return {
     folder: store.folder,
     ...{ objects: objects.count, records: records.count, trees: trees.count, bytes: objects.bytes },

@@ -3,12 +3,13 @@
  *
  * A tree is unpacked once per set of packages and shared. `KEYVISOR_TOOLS=system` uses the machine's own programs.
  */
+
 import { existsSync, readdirSync } from 'node:fs'
 import { rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sha256 } from '../base/digests.js'
 import { onDisk } from '../base/file-errors.js'
-import { removeScratch } from '../base/namespace.js'
+import { step } from '../base/progress.js'
 import { systemTools, type ToolRunner, treeTools } from '../base/tool.js'
 import type { Deb } from '../debian/tree.js'
 import { unpackToolsTree } from '../debian/tree.js'
@@ -66,10 +67,7 @@ async function makeTree(
   tree: string,
   debs: Deb[],
 ): Promise<void> {
-  const started = Date.now()
-  place.progress({ kind: 'start', stage: name, title })
-  const scratch = await place.store.scratch(name)
-  try {
+  const makeIn = async (scratch: string) => {
     const made = join(scratch, 'tree')
     await unpackToolsTree(debs, made, place.signal)
     await sealTree(made)
@@ -79,10 +77,8 @@ async function makeTree(
     await rename(made, tree).catch((error) => {
       if (!existsSync(tree)) throw error
     })
-  } finally {
-    await removeScratch(scratch)
   }
-  place.progress({ kind: 'end', stage: name, seconds: (Date.now() - started) / 1000, reused: false })
+  await step(place.progress, { stage: name, title }, () => place.store.inScratch(name, makeIn))
 }
 
 /** What two images are compared with. */
