@@ -1,9 +1,9 @@
 /**
  * Generates what follows from the schemas of a profile and of machines, so that there is one definition of each:
  *
- *   src/profile/profile.gen.ts   a profile's TypeScript types, and the defaults as values
+ *   src/yaml/profile.gen.ts      a profile's TypeScript types, and the defaults as values
  *   docs/profile.md              its reference page, with the table of codes
- *   src/pc/machines.gen.ts      the types of machines
+ *   src/pc/machines.gen.ts       the types of machines
  *   docs/machines.md             their reference page, with the PCs that ship
  *
  * `--check` writes nothing and fails when a file on disk differs.
@@ -169,7 +169,7 @@ function machinesPage() {
 
 const profileTypes = await typesOf(profile, 'Profile', 'schemas/profile.schema.json')
 const outputs = {
-  'src/profile/profile.gen.ts': `${profileTypes}\n${defaults()}`,
+  'src/yaml/profile.gen.ts': `${profileTypes}\n${defaults()}`,
   'docs/profile.md': await profilePage(),
   'src/pc/machines.gen.ts': await typesOf(machines, 'Machines', 'schemas/machines.schema.json'),
   'docs/machines.md': machinesPage(),

@@ -1,5 +1,5 @@
 /**
- * Makes src/profile/names.gen.ts, the names that the host's packages know, from those packages: time zones, keyboard
+ * Makes src/stick/names.gen.ts, the names that the host's packages know, from those packages: time zones, keyboard
  * layouts, locales, accounts, machine types. They are installed as for a stick, by a build of
  * fixtures/settings/settings.yaml, and asked there.
  *
@@ -16,7 +16,7 @@ import { planBuild } from '../dist/pipeline/plan-build.js'
 import { Store, storeFolder } from '../dist/store/store.js'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
-const target = join(root, 'src/profile/names.gen.ts')
+const target = join(root, 'src/stick/names.gen.ts')
 const check = process.argv.includes('--check')
 
 /** What the questions below are asked of; the kernel's modules are most of a tree, and not among it. */

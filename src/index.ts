@@ -70,7 +70,6 @@ export {
   type StagePreview,
 } from './preview/preview.js'
 export { type LoadedProfile, loadProfile } from './profile/load.js'
-export type { Profile } from './profile/profile.gen.js'
 export { starterProfile } from './profile/starter.js'
 export { validateProfile } from './profile/validate.js'
 export type { BundleForm } from './publish/bundle.js'
@@ -94,3 +93,4 @@ export { type Damage, type StoreHealth, verifyStore } from './store/verify.js'
 export type { Workplace } from './store/workplace.js'
 export { diffTools } from './tools/tools.js'
 export { formatProblem } from './yaml/problems.js'
+export type { Profile } from './yaml/profile.gen.js'

@@ -23,13 +23,13 @@ const ROOMS: Record<string, Record<string, Allowed>> = {
   disk: {},
   arch: {},
   guest: { arch: 'all' },
-  stick: { arch: 'all', guest: 'all', disk: 'all' },
+  stick: { arch: 'all', yaml: 'all', guest: 'all', disk: 'all' },
   aboard: { arch: 'all', guest: 'all' },
   profile: { yaml: 'all', disk: 'all', guest: 'all', stick: 'all' },
   store: {},
   debian: { arch: 'all', disk: 'all', store: 'types' },
-  lock: { arch: 'all', profile: 'types', debian: 'all', store: 'all' },
-  plan: { arch: 'all', profile: 'all', guest: 'all', stick: 'all', debian: 'types', lock: 'types' },
+  lock: { arch: 'all', yaml: 'types', debian: 'all', store: 'all' },
+  plan: { arch: 'all', yaml: 'all', profile: 'all', guest: 'all', stick: 'all', debian: 'types' },
   tools: { arch: 'all', debian: 'all', lock: 'all', plan: 'all', store: 'all' },
   host: { plan: 'all', guest: 'all', stick: 'all', debian: 'all', disk: 'all', store: 'all' },
   sources: { arch: 'all', plan: 'types', guest: 'all', debian: 'all', disk: 'all', store: 'all' },
@@ -177,7 +177,14 @@ t.test('no row is longer than it may be, and each arrow of the table is there', 
   )
 })
 
-t.test('no circle, types included', async (t) => {
+t.test('no circle, types included, of files or of rooms', async (t) => {
+  const rooms = Object.keys(ROOMS)
+  const upwards = Object.entries(ROOMS).flatMap(([room, others]) =>
+    Object.keys(others)
+      .filter((other) => rooms.indexOf(other) >= rooms.indexOf(room))
+      .map((other) => `${room} -> ${other}`),
+  )
+  t.strictSame(upwards, [], 'a row names rows above it alone')
   t.equal(circle(imports)?.join(' -> '), undefined)
 })
 
@@ -221,9 +228,9 @@ t.test('the test itself finds what it looks for', async (t) => {
   t.strictSame(read(`export * from '../cli/main.js'`), ['plan/x.ts -> cli/main.ts'])
   t.strictSame(read(`await import('../pipeline/build.js')`), ['plan/x.ts -> pipeline/build.ts'])
   t.strictSame(read(`let a: import('../pc/qmp.js').A`), ['plan/x.ts -> pc/qmp.ts (types)'])
-  t.strictSame(read(`import { type A, type B } from '../lock/lock.js'`), [undefined])
-  t.strictSame(read(`import { type A, b } from '../lock/lock.js'`), ['plan/x.ts -> lock/lock.ts'])
-  t.strictSame(read(`import { DEFAULTS } from '../profile/profile.gen.js'`), [undefined])
+  t.strictSame(read(`import { type A, type B } from '../debian/tree.js'`), [undefined])
+  t.strictSame(read(`import { type A, b } from '../debian/tree.js'`), ['plan/x.ts -> debian/tree.ts'])
+  t.strictSame(read(`import { DEFAULTS } from '../yaml/profile.gen.js'`), [undefined])
   const loop = ['a', 'b', 'c'].map((from, index) => ({ from, to: 'bca'[index] as string, typeOnly: true }))
   t.strictSame(circle(loop), ['a', 'b', 'c', 'a'])
   t.equal(circle(loop.slice(0, 2)), undefined)

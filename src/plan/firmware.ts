@@ -6,7 +6,7 @@
  * be named under host.packages where host.firmware names anything at all.
  */
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
-import type { HardwareFirmware } from '../profile/profile.gen.js'
+import type { HardwareFirmware } from '../yaml/profile.gen.js'
 
 /** Component of Debian's archive that has them. */
 export const FIRMWARE_COMPONENT = 'non-free-firmware'

@@ -6,7 +6,7 @@
 
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import type { PackageRequest } from '../debian/types.js'
-import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../profile/profile.gen.js'
+import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../yaml/profile.gen.js'
 import { FIRMWARE_COMPONENT, firmwarePackages } from './firmware.js'
 import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES, WIFI_PACKAGES } from './host-packages.js'
 

@@ -13,9 +13,10 @@ import { type Bytes, parsePercent } from '../base/units.js'
 import type { PlannedFile } from '../debian/types.js'
 import type { GuestNic, Ready } from '../guest/definition.js'
 import { startOrder } from '../guest/sizing.js'
-import type { Lock } from '../lock/types.js'
 import { type DriveFile, driveFiles } from '../profile/drive-files.js'
-import { isLatin } from '../profile/names.js'
+import type { StickPlan } from '../stick/definition.js'
+import { FIXED_SIZES, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
+import { isLatin } from '../stick/names.js'
 import {
   type Admin,
   DEFAULTS,
@@ -23,15 +24,13 @@ import {
   type MemoryRange,
   type Profile,
   type RootFile,
-} from '../profile/profile.gen.js'
-import type { StickPlan } from '../stick/definition.js'
-import { FIXED_SIZES, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
+} from '../yaml/profile.gen.js'
 import { importStage } from './bases.js'
 import { planDrives } from './drives.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
 import { guestPackages, hostPackages } from './packages.js'
 import { sizeBytes } from './sizes.js'
-import type { GuestPlan, GuestSource, HostPlan, ImageFile, Plan, Uplink } from './types.js'
+import type { GuestPlan, GuestSource, HostPlan, ImageFile, Pins, Plan, Uplink } from './types.js'
 
 /** What the caller found out about the files that a profile names. */
 export interface ProfileFiles {
@@ -52,7 +51,7 @@ const BRIDGE = 'br0'
  * @throws KeyvisorError `disk-smaller-than-base`, where an image is another one than when the profile was validated; Error
  *   (BUG) where profile, lock and files do not belong together
  */
-export function makePlan(profile: Profile, lock: Lock, files: ProfileFiles): Plan {
+export function makePlan(profile: Profile, lock: Pins, files: ProfileFiles): Plan {
   return freeze({
     version: 1,
     name: profile.name,
@@ -143,7 +142,7 @@ function planFile(given: RootFile, folder: string): PlannedFile {
   }
 }
 
-function planGuests(profile: Profile, lock: Lock, files: ProfileFiles): GuestPlan[] {
+function planGuests(profile: Profile, lock: Pins, files: ProfileFiles): GuestPlan[] {
   const guests = profile.guests ?? []
   const cards = guests.flatMap((guest) => nicsOf(guest).map((nic, index) => cardOf(guest, nic, index)))
   const identities = identifyCards(profile.name, cards)
@@ -166,7 +165,7 @@ function planGuest(
   given: Guest,
   index: number,
   cards: CardIdentity[],
-  lock: Lock,
+  lock: Pins,
   files: ProfileFiles,
 ): GuestPlan {
   const guest = { ...DEFAULTS.guest, ...given }
@@ -220,7 +219,7 @@ function planNic({ mac, address }: CardIdentity, network: 'nat' | 'bridge' | und
     : { network: NETWORK.name, mac, address }
 }
 
-function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource {
+function planSource(guest: Guest, lock: Pins, files: ProfileFiles): GuestSource {
   if ('debian' in guest.source) {
     const tree = { ...DEFAULTS.debianTree, ...guest.source.debian }
     return {
@@ -238,14 +237,14 @@ function planSource(guest: Guest, lock: Lock, files: ProfileFiles): GuestSource 
 }
 
 /** Of the drives behind the first. */
-function planImages(guest: Guest, lock: Lock, files: ProfileFiles): GuestPlan['images'] {
+function planImages(guest: Guest, lock: Pins, files: ProfileFiles): GuestPlan['images'] {
   const others = driveFiles(guest).slice('debian' in guest.source ? 0 : 1)
   return Object.fromEntries(
     others.map((file) => [importStage(guest.name, file.drive), planImage(file, lock, files)]),
   )
 }
 
-function planImage({ name, path, format }: DriveFile, lock: Lock, files: ProfileFiles): ImageFile {
+function planImage({ name, path, format }: DriveFile, lock: Pins, files: ProfileFiles): ImageFile {
   const pinned = lookUp(lock.files, name)
   if (!pinned) throw new Error(`BUG: the lock has no file ${name}`)
   const { sha256, size } = pinned

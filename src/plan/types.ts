@@ -7,8 +7,18 @@ import type { Bytes } from '../base/units.js'
 import type { PlannedFile } from '../debian/types.js'
 import type { Guest, GuestNetwork } from '../guest/definition.js'
 import type { ImageFormat } from '../profile/drive-files.js'
-import type { HardwareFirmware } from '../profile/profile.gen.js'
 import type { StickPlan } from '../stick/definition.js'
+import type { HardwareFirmware } from '../yaml/profile.gen.js'
+
+/** What a plan takes from a lock. */
+export interface Pins {
+  /** SOURCE_DATE_EPOCH, seconds. */
+  epoch: number
+  /** Lines of sources.list(5) of each suite. */
+  sources: Readonly<Record<string, string[]>>
+  /** Files of the guests' drives, by the name that the lock gives them. */
+  files: Readonly<Record<string, { sha256: string; size: Bytes }>>
+}
 
 export interface Plan {
   version: 1

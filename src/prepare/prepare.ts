@@ -19,10 +19,10 @@ import { hasSecrets, type Secrets, secretsDigest } from '../plan/secrets.js'
 import type { Plan } from '../plan/types.js'
 import { driveFiles } from '../profile/drive-files.js'
 import { imageSizes } from '../profile/images.js'
-import type { Profile } from '../profile/profile.gen.js'
 import { validateProfile } from '../profile/validate.js'
 import type { Workplace } from '../store/workplace.js'
 import { usesSystemTools } from '../tools/tools.js'
+import type { Profile } from '../yaml/profile.gen.js'
 
 export { type PlannedBase, plannedBases, sourceStage } from '../plan/bases.js'
 

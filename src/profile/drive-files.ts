@@ -3,7 +3,7 @@
  */
 import type { ImageFormat } from '../disk/image.js'
 import { type NumberedDrive, numberDrives } from '../guest/drives.js'
-import { DEFAULTS, type Guest } from './profile.gen.js'
+import { DEFAULTS, type Guest } from '../yaml/profile.gen.js'
 
 export type { ImageFormat } from '../disk/image.js'
 

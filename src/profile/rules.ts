@@ -5,7 +5,7 @@
  * findings in any order. Left out: anything that reads a file (files.ts).
  */
 import type { Finding } from '../yaml/problems.js'
-import type { Profile } from './profile.gen.js'
+import type { Profile } from '../yaml/profile.gen.js'
 import { fileRules } from './rules/files.js'
 import { guestRules } from './rules/guests.js'
 import { hostRules } from './rules/host.js'

@@ -6,7 +6,7 @@
 import { resolve } from 'node:path'
 import { readSecret, type SecretSource } from '../base/secret.js'
 import type { Finding } from '../yaml/problems.js'
-import type { Profile } from './profile.gen.js'
+import type { Profile } from '../yaml/profile.gen.js'
 import { entries, type Placed, type Sound } from './rules/valid-parts.js'
 
 /** What a secret must look like: a form, and words that follow "is not". */

@@ -6,10 +6,10 @@
 import { dirname } from 'node:path'
 import type { Problem } from '../base/errors.js'
 import { type Finding, type PositionOf, type ProfilePath, sortProblems, toProblem } from '../yaml/problems.js'
+import type { Profile } from '../yaml/profile.gen.js'
 import { checkSchema } from '../yaml/schema.js'
 import { readSource } from '../yaml/source.js'
 import { checkFiles } from './files.js'
-import type { Profile } from './profile.gen.js'
 import { checkRules, type Sound } from './rules.js'
 
 /** A profile that has no errors, and the place in its file of each value. */

@@ -6,8 +6,8 @@ import { archiveSources } from '../../src/debian/apt.js'
 import { archivesOf } from '../../src/lock/fetch.js'
 import type { Lock } from '../../src/lock/types.js'
 import { packageRequests } from '../../src/plan/packages.js'
-import type { Profile } from '../../src/profile/profile.gen.js'
 import { validateProfile } from '../../src/profile/validate.js'
+import type { Profile } from '../../src/yaml/profile.gen.js'
 
 const QUESTIONS: Record<string, (profile: Profile) => string | Promise<string>> = {
   /** Where the suite's packages are chosen from. */

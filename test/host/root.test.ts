@@ -4,7 +4,7 @@ import { hostEntries } from '../../src/host/root.js'
 import { packageRequests } from '../../src/plan/packages.js'
 import { makePlan } from '../../src/plan/plan.js'
 import type { HostPlan } from '../../src/plan/types.js'
-import type { Profile } from '../../src/profile/profile.gen.js'
+import type { Profile } from '../../src/yaml/profile.gen.js'
 
 const KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ0 ada'
 

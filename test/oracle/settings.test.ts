@@ -69,7 +69,7 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare', 'unsquashfs', 'find')) {
     t.ok(read('usr/lib/locale/locale-archive').includes('de_DE.utf8@euro\0'))
   })
 
-  t.test('the names of src/profile/names.gen.ts are those of the packages', async (t) => {
+  t.test('the names of src/stick/names.gen.ts are those of the packages', async (t) => {
     const args = [packageFile('scripts/names.js'), '--check']
     const env = { ...(process.env as Record<string, string>) }
     const { stdout } = await systemTools.run({ tool: process.execPath, args, env, timeout: 1500 })

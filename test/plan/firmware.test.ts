@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { FIRMWARE, firmwarePackages } from '../../src/plan/firmware.js'
-import { DEFAULTS, type HardwareFirmware } from '../../src/profile/profile.gen.js'
+import { DEFAULTS, type HardwareFirmware } from '../../src/yaml/profile.gen.js'
 import { SCHEMA_FILE } from '../../src/yaml/schema.js'
 
 t.test('a profile can name exactly what is in the table', async (t) => {

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { packageRequests } from '../../src/plan/packages.js'
-import type { Profile } from '../../src/profile/profile.gen.js'
+import type { Profile } from '../../src/yaml/profile.gen.js'
 
 function request(profile: Profile, set: string): string[] {
   return packageRequests(profile).find((one) => one.set === set)?.packages ?? []

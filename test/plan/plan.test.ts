@@ -5,7 +5,7 @@ import { plannedBases } from '../../src/plan/bases.js'
 import { packageRequests } from '../../src/plan/packages.js'
 import { makePlan, type ProfileFiles } from '../../src/plan/plan.js'
 import type { GuestPlan } from '../../src/plan/types.js'
-import type { Guest, Profile } from '../../src/profile/profile.gen.js'
+import type { Guest, Profile } from '../../src/yaml/profile.gen.js'
 import { goldenJson } from '../support/golden.js'
 
 const IMAGE = 'ef'.repeat(32)

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { Profile } from '../../src/profile/profile.gen.js'
 import { checkRules, type Sound } from '../../src/profile/rules.js'
+import type { Profile } from '../../src/yaml/profile.gen.js'
 
 function hints(profile: Sound<Profile>): (string | undefined)[] {
   return checkRules(profile)

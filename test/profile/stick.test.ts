@@ -7,9 +7,9 @@ import { type Bytes, MiB } from '../../src/base/units.js'
 import { hostReserve, sizeGuests } from '../../src/guest/sizing.js'
 import type { Lock } from '../../src/lock/types.js'
 import { makePlan } from '../../src/plan/plan.js'
-import type { Guest, Profile, Stick } from '../../src/profile/profile.gen.js'
 import { checkRules } from '../../src/profile/rules.js'
 import { layoutStick } from '../../src/stick/layout.js'
+import type { Guest, Profile, Stick } from '../../src/yaml/profile.gen.js'
 import { below, holds } from '../support/property.js'
 
 const lock: Lock = {

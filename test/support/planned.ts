@@ -7,7 +7,7 @@ import type { Lock } from '../../src/lock/types.js'
 import type { BuildFacts } from '../../src/pipeline/stages.js'
 import { makePlan } from '../../src/plan/plan.js'
 import type { Secrets } from '../../src/plan/secrets.js'
-import type { Profile } from '../../src/profile/profile.gen.js'
+import type { Profile } from '../../src/yaml/profile.gen.js'
 
 /** Two guests with the same packages, one with others, one from an image with more of them. */
 export const profile: Profile = {

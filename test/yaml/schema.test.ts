@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import { parseBytes, SIZE_PATTERN } from '../../src/base/units.js'
-import { DEFAULTS, type Profile } from '../../src/profile/profile.gen.js'
+import { DEFAULTS, type Profile } from '../../src/yaml/profile.gen.js'
 import { checkSchema, SCHEMA_FILE } from '../../src/yaml/schema.js'
 
 interface Node {

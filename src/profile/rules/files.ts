@@ -4,7 +4,7 @@
  * Left out: what depends on the packages, such as a target that is a folder there: `debian/lay.sh` refuses that.
  */
 import { type Finding, formatPath, type ProfilePath } from '../../yaml/problems.js'
-import { DEFAULTS, type Profile, type RootFile } from '../profile.gen.js'
+import { DEFAULTS, type Profile, type RootFile } from '../../yaml/profile.gen.js'
 import { debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 type PlacedFile = Placed<Sound<RootFile>>

@@ -3,10 +3,10 @@
  */
 import { formatBytes } from '../../base/units.js'
 import { MOST_DEVICES, refusesSecureBoot } from '../../guest/hypervisors.js'
+import { isMachine, machinesMeant } from '../../stick/names.js'
 import type { Finding } from '../../yaml/problems.js'
+import { DEFAULTS, type Guest } from '../../yaml/profile.gen.js'
 import { meantHint } from '../../yaml/wording.js'
-import { isMachine, machinesMeant } from '../names.js'
-import { DEFAULTS, type Guest } from '../profile.gen.js'
 import {
   bytesOf,
   debianOf,

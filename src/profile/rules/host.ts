@@ -2,8 +2,6 @@
  * Rules about the host: who can log in, where it is, how it reaches the network.
  */
 
-import type { Finding } from '../../yaml/problems.js'
-import { meantHint } from '../../yaml/wording.js'
 import {
   GROUPS,
   isLayout,
@@ -16,8 +14,10 @@ import {
   variantsMeant,
   variantsOf,
   zonesMeant,
-} from '../names.js'
-import { DEFAULTS, type HardwareFirmware } from '../profile.gen.js'
+} from '../../stick/names.js'
+import type { Finding } from '../../yaml/problems.js'
+import { DEFAULTS, type HardwareFirmware } from '../../yaml/profile.gen.js'
+import { meantHint } from '../../yaml/wording.js'
 import { keyFinding } from '../ssh.js'
 import { entries, type Rule } from './valid-parts.js'
 

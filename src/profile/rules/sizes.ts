@@ -6,7 +6,7 @@
  */
 import { alignUp, type Bytes, formatSize, MiB, SECTOR } from '../../base/units.js'
 import type { Finding } from '../../yaml/problems.js'
-import type { Guest } from '../profile.gen.js'
+import type { Guest } from '../../yaml/profile.gen.js'
 import { bytesOf, debianOf, drivesOf, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 interface Unit {

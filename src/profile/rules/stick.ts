@@ -12,7 +12,7 @@ import {
   MOST_CARDS,
 } from '../../stick/limits.js'
 import type { Finding, ProfilePath } from '../../yaml/problems.js'
-import { DEFAULTS, type Guest, type Profile } from '../profile.gen.js'
+import { DEFAULTS, type Guest, type Profile } from '../../yaml/profile.gen.js'
 import {
   bytesOf,
   debianOf,

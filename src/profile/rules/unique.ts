@@ -3,7 +3,7 @@
  */
 import type { Code } from '../../base/codes.js'
 import { type Finding, formatPath } from '../../yaml/problems.js'
-import type { Guest } from '../profile.gen.js'
+import type { Guest } from '../../yaml/profile.gen.js'
 import { drivesOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
 
 function* duplicates(

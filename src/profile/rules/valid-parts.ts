@@ -3,7 +3,13 @@
  */
 import { type Bytes, parseBytes, parsePercent } from '../../base/units.js'
 import type { Finding, ProfilePath } from '../../yaml/problems.js'
-import { DEFAULTS, type Guest, type MemoryRange, type Profile, type RootFile } from '../profile.gen.js'
+import {
+  DEFAULTS,
+  type Guest,
+  type MemoryRange,
+  type Profile,
+  type RootFile,
+} from '../../yaml/profile.gen.js'
 
 /**
  * What is there is of the right type and form; anything may be missing. A key that is there and undefined had a value

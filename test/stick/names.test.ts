@@ -2,7 +2,7 @@
  * Names that the host's packages know, and what others were probably meant as: always one that is there.
  */
 import t from 'tap'
-import * as lists from '../../src/profile/names.gen.js'
+import * as lists from '../../src/stick/names.gen.js'
 import {
   GROUPS,
   isLatin,
@@ -18,7 +18,7 @@ import {
   variantsMeant,
   variantsOf,
   zonesMeant,
-} from '../../src/profile/names.js'
+} from '../../src/stick/names.js'
 
 const words = (text: string) => text.trim().split(/\s+/)
 
