@@ -15,10 +15,11 @@ import { examineImageFile, imageVirtualSize } from '../disk/image-file.js'
 import { leastLibrary } from '../stick/limits.js'
 import type { Finding, ProfilePath } from '../yaml/problems.js'
 import { DEFAULTS, type Guest, type Profile } from '../yaml/profile.gen.js'
+import type { Placed, Sound } from '../yaml/sound.js'
 import { driveFiles } from './drive-files.js'
 import { type Found, regularFile } from './named-file.js'
 import { stickBytes, stickFinding } from './rules/stick.js'
-import { bytesOf, drivesOf, guestsOf, type Placed, type Sound } from './rules/valid-parts.js'
+import { bytesOf, drivesOf, guestsOf } from './rules/valid-parts.js'
 
 /** An image or an ISO, where a profile names it. */
 interface NamedImage {

@@ -6,15 +6,14 @@
  */
 import type { Finding } from '../yaml/problems.js'
 import type { Profile } from '../yaml/profile.gen.js'
+import type { Sound } from '../yaml/sound.js'
 import { fileRules } from './rules/files.js'
 import { guestRules } from './rules/guests.js'
 import { hostRules } from './rules/host.js'
 import { sizeRules } from './rules/sizes.js'
 import { stickRules } from './rules/stick.js'
 import { uniqueRules } from './rules/unique.js'
-import type { Rule, Sound } from './rules/valid-parts.js'
-
-export type { Sound } from './rules/valid-parts.js'
+import type { Rule } from './rules/valid-parts.js'
 
 const RULES: Rule[] = [...uniqueRules, ...fileRules, ...hostRules, ...guestRules, ...stickRules, ...sizeRules]
 

@@ -7,7 +7,7 @@ import { resolve } from 'node:path'
 import { readSecret, type SecretSource } from '../base/secret.js'
 import type { Finding } from '../yaml/problems.js'
 import type { Profile } from '../yaml/profile.gen.js'
-import { entries, type Placed, type Sound } from './rules/valid-parts.js'
+import { entries, type Placed, type Sound } from '../yaml/sound.js'
 
 /** What a secret must look like: a form, and words that follow "is not". */
 interface SecretForm {

@@ -8,9 +8,10 @@ import type { Problem } from '../base/errors.js'
 import { type Finding, type PositionOf, type ProfilePath, sortProblems, toProblem } from '../yaml/problems.js'
 import type { Profile } from '../yaml/profile.gen.js'
 import { checkSchema } from '../yaml/schema.js'
+import type { Sound } from '../yaml/sound.js'
 import { readSource } from '../yaml/source.js'
 import { checkFiles } from './files.js'
-import { checkRules, type Sound } from './rules.js'
+import { checkRules } from './rules.js'
 
 /** A profile that has no errors, and the place in its file of each value. */
 export interface LoadedProfile {

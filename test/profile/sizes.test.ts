@@ -1,6 +1,7 @@
 import t from 'tap'
-import { checkRules, type Sound } from '../../src/profile/rules.js'
+import { checkRules } from '../../src/profile/rules.js'
 import type { Profile } from '../../src/yaml/profile.gen.js'
+import type { Sound } from '../../src/yaml/sound.js'
 
 function hints(profile: Sound<Profile>): (string | undefined)[] {
   return checkRules(profile)

@@ -5,7 +5,8 @@
  */
 import { type Finding, formatPath, type ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Profile, type RootFile } from '../../yaml/profile.gen.js'
-import { debianOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
+import { entries, type Placed, type Sound } from '../../yaml/sound.js'
+import { debianOf, guestsOf, type Rule } from './valid-parts.js'
 
 type PlacedFile = Placed<Sound<RootFile>>
 type Reason = [where: RegExp, why: string, hint?: string]

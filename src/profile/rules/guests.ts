@@ -6,19 +6,9 @@ import { MOST_DEVICES, refusesSecureBoot } from '../../guest/hypervisors.js'
 import { isMachine, machinesMeant } from '../../stick/names.js'
 import type { Finding } from '../../yaml/problems.js'
 import { DEFAULTS, type Guest } from '../../yaml/profile.gen.js'
+import { entries, type Placed, type Sound } from '../../yaml/sound.js'
 import { meantHint } from '../../yaml/wording.js'
-import {
-  bytesOf,
-  debianOf,
-  drivesOf,
-  entries,
-  guestsOf,
-  memoryOf,
-  type Placed,
-  type Rule,
-  rangeOf,
-  type Sound,
-} from './valid-parts.js'
+import { bytesOf, debianOf, drivesOf, guestsOf, memoryOf, type Rule, rangeOf } from './valid-parts.js'
 
 /** Of the stick's own SSH server. */
 const SSH_PORT = 22

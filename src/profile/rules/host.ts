@@ -17,9 +17,10 @@ import {
 } from '../../stick/names.js'
 import type { Finding } from '../../yaml/problems.js'
 import { DEFAULTS, type HardwareFirmware } from '../../yaml/profile.gen.js'
+import { entries } from '../../yaml/sound.js'
 import { meantHint } from '../../yaml/wording.js'
 import { keyFinding } from '../ssh.js'
-import { entries, type Rule } from './valid-parts.js'
+import type { Rule } from './valid-parts.js'
 
 const ADMIN = ['host', 'admin'] as const
 const WIFI = ['host', 'network', 'wifi'] as const

@@ -7,7 +7,8 @@
 import { alignUp, type Bytes, formatSize, MiB, SECTOR } from '../../base/units.js'
 import type { Finding } from '../../yaml/problems.js'
 import type { Guest } from '../../yaml/profile.gen.js'
-import { bytesOf, debianOf, drivesOf, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
+import type { Placed, Sound } from '../../yaml/sound.js'
+import { bytesOf, debianOf, drivesOf, guestsOf, type Rule } from './valid-parts.js'
 
 interface Unit {
   bytes: Bytes

@@ -13,16 +13,8 @@ import {
 } from '../../stick/limits.js'
 import type { Finding, ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Guest, type Profile } from '../../yaml/profile.gen.js'
-import {
-  bytesOf,
-  debianOf,
-  drivesOf,
-  guestsOf,
-  memoryOf,
-  type Placed,
-  type Rule,
-  type Sound,
-} from './valid-parts.js'
+import type { Placed, Sound } from '../../yaml/sound.js'
+import { bytesOf, debianOf, drivesOf, guestsOf, memoryOf, type Rule } from './valid-parts.js'
 
 type StickSize = keyof typeof DEFAULTS.stick & ('minimumSize' | 'minimumMemory' | 'esp' | 'rootSlot')
 

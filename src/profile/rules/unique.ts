@@ -4,7 +4,8 @@
 import type { Code } from '../../base/codes.js'
 import { type Finding, formatPath } from '../../yaml/problems.js'
 import type { Guest } from '../../yaml/profile.gen.js'
-import { drivesOf, entries, guestsOf, type Placed, type Rule, type Sound } from './valid-parts.js'
+import { entries, type Placed, type Sound } from '../../yaml/sound.js'
+import { drivesOf, guestsOf, type Rule } from './valid-parts.js'
 
 function* duplicates(
   code: Code,

@@ -1,8 +1,8 @@
 /**
- * Sound: the parts of a profile that the schema allows, and the few ways in which rules walk them.
+ * Valid parts: the few ways in which rules walk what the schema allows of a profile.
  */
 import { type Bytes, parseBytes, parsePercent } from '../../base/units.js'
-import type { Finding, ProfilePath } from '../../yaml/problems.js'
+import type { Finding } from '../../yaml/problems.js'
 import {
   DEFAULTS,
   type Guest,
@@ -10,32 +10,10 @@ import {
   type Profile,
   type RootFile,
 } from '../../yaml/profile.gen.js'
-
-/**
- * What is there is of the right type and form; anything may be missing. A key that is there and undefined had a value
- * that the schema refuses.
- */
-export type Sound<T> = T extends (infer Item)[]
-  ? (Sound<Item> | undefined)[]
-  : T extends object
-    ? { [Key in keyof T]?: Sound<T[Key]> | undefined }
-    : T
+import { entries, type Placed, type Sound } from '../../yaml/sound.js'
 
 /** What is wrong across the fields of a profile, in any order. */
 export type Rule = (profile: Sound<Profile>) => Iterable<Finding>
-
-/** A value and its place. */
-export interface Placed<T> {
-  value: T
-  path: ProfilePath
-}
-
-/** The entries of a list that the schema allows. */
-export function entries<T>(list: readonly (T | undefined)[] | undefined, path: ProfilePath): Placed<T>[] {
-  return (list ?? []).flatMap((value, index) =>
-    value === undefined ? [] : [{ value, path: [...path, index] }],
-  )
-}
 
 export function guestsOf(profile: Sound<Profile>): Placed<Sound<Guest>>[] {
   return entries(profile.guests, ['guests'])
