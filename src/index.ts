@@ -83,6 +83,7 @@ export {
 } from './publish/publish.js'
 export type { Artifact } from './publish/reuse.js'
 export type { SignRequest } from './publish/sign.js'
+export { sourceWords } from './sources/sources.js'
 export type { Layout, LayoutPartition } from './stick/layout.js'
 export type { Manifest, ManifestGuest, ManifestPackage, ManifestPayload } from './stick/manifest.js'
 export type { PayloadName } from './stick/partitions.js'

@@ -10,6 +10,7 @@ import {
   type PlanReport,
   type Ready,
   type StagePreview,
+  sourceWords,
 } from '../index.js'
 import { drawLayout, type PictureOptions } from './picture.js'
 import { wrapWords } from './wrap.js'
@@ -123,11 +124,6 @@ function diskWords(drive: Definition['drives'][number], images: Definition['imag
   if (drive.kind === 'cdrom') return []
   const image = drive.kind === 'overlay' ? images[drive.base] : undefined
   return [`${formatBytes(drive.size)}${image ? ` from ${image.path}` : ''}`]
-}
-
-function sourceWords(source: Definition['source'], packages: number): string {
-  if (source.kind === 'image') return `${source.path}, ${source.format} of ${formatBytes(source.size)}`
-  return `Debian ${source.suite}, ${packages} packages, for these: ${source.packages.join(' ')}`
 }
 
 function amountWords(amount: Definition['memory']['max']): string {

@@ -2,7 +2,6 @@
  * From a profile's path to the stages of its build, with their keys: everything that is settled before the first byte.
  */
 import { systemTools } from '../base/tool.js'
-import type { Bytes } from '../base/units.js'
 import { hostFiles } from '../host/root.js'
 import {
   type Prepared,
@@ -11,8 +10,7 @@ import {
   plannedBases,
   prepare,
 } from '../prepare/prepare.js'
-import { guestFiles } from '../sources/debian/disk.js'
-import { occupiedBytes } from '../sources/image/disk.js'
+import { readSource } from '../sources/sources.js'
 import { programOf } from '../store/program.js'
 import type { Workplace } from '../store/workplace.js'
 import { type BuildFacts, planStages, type Stages } from './stages.js'
@@ -32,16 +30,13 @@ export async function planBuild(request: PrepareRequest, place: Workplace): Prom
 
 async function buildFacts(prepared: Prepared, mmdebstrap: Promise<string>): Promise<BuildFacts> {
   const { stick } = prepared.plan
-  const files: BuildFacts['guestFiles'] = Object.create(null)
-  const occupied: Record<string, Bytes> = Object.create(null)
-  for (const { stage, guest, source } of plannedBases(prepared.plan)) {
-    if (source.kind === 'image') occupied[stage] = await occupiedBytes(source.path)
-    else files[guest.name] = await guestFiles(guest, source, stick.architecture)
+  const read: BuildFacts['read'] = Object.create(null)
+  for (const base of plannedBases(prepared.plan)) {
+    read[base.stage] = await readSource(base, stick.architecture)
   }
   return {
     hostFiles: await hostFiles(prepared.plan),
-    guestFiles: files,
-    occupied,
+    read,
     mmdebstrap: await mmdebstrap,
     tools: packingTools(prepared).key,
     programOf,

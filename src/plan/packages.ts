@@ -1,14 +1,18 @@
 /**
  * Package sets: what is asked of Debian for the tools, the host and the guests. A lock pins the answers.
  *
- * Left out: resolving (`debian/`), and files that are taken from packages one by one.
+ * Left out: those of a guest (`sources/`), resolving (`debian/`), and files that are taken from packages one by one.
  */
 
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
+import { sortedSet } from '../base/sorted.js'
 import type { PackageRequest } from '../debian/types.js'
-import { DEFAULTS, type DebianTree, type Profile, type UsbDevice } from '../yaml/profile.gen.js'
+import type { AskedPackages } from '../sources/source.js'
+import { sourceOutside, sourcePackages } from '../sources/sources.js'
+import { DEFAULTS, type Profile } from '../yaml/profile.gen.js'
 import { FIRMWARE_COMPONENT, firmwarePackages } from './firmware.js'
 import { HOST_PACKAGES, SETTING_PACKAGES, SHARE_PACKAGES, WIFI_PACKAGES } from './host-packages.js'
+import type { GuestPlan } from './types.js'
 
 /** Suite of the tools trees. */
 const TOOLS_SUITE = 'trixie'
@@ -55,24 +59,15 @@ export const CHECK_PACKAGES: PackageRequest = {
 }
 
 /**
- * The least with which a Debian guest starts, has network and a console. zstd packs its initrd. apt is named, since
- * mmdebstrap's own variant with apt gives other bytes from version to version.
- */
-const GUEST_PACKAGES = [
-  ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
-  ...['initramfs-tools', 'zstd', 'apt'],
-]
-
-/**
- * Every set that the profile needs: the tools, the host, and a tree for each Debian guest. Guests with the same
- * suite and packages get equal lists, so that they share one tree.
+ * Every set that the profile needs: the tools, the host, and a tree for each guest that is made of packages. Guests with the
+ * same suite and packages get equal lists, so that they share one tree.
  */
 export function packageRequests(profile: Profile): PackageRequest[] {
   const guests = (profile.guests ?? []).flatMap((guest): PackageRequest[] => {
-    if (!('debian' in guest.source)) return []
-    const suite = guest.source.debian.suite ?? DEFAULTS.debianTree.suite
-    const packages = guestPackages(guest.source.debian, guest.usb)
-    return [{ set: `guest.${guest.name}`, suite, architecture: HERE.debian, packages }]
+    const { packages } = sourceOutside(guest)
+    if (!packages) return []
+    const { suite, packages: names } = packages
+    return [{ set: guestSet(guest), suite, architecture: HERE.debian, packages: names }]
   })
   const tools = { suite: TOOLS_SUITE, architecture: HERE.debian }
   return [
@@ -81,6 +76,16 @@ export function packageRequests(profile: Profile): PackageRequest[] {
     hostRequest(profile),
     ...guests,
   ]
+}
+
+/** Name of the set of a guest's packages. */
+export function guestSet({ name }: { name: string }): string {
+  return `guest.${name}`
+}
+
+/** The packages that a guest's base is made of; undefined where nobody knows what is in it. */
+export function guestPackages({ source }: Pick<GuestPlan, 'source'>): AskedPackages | undefined {
+  return sourcePackages(source)
 }
 
 function hostRequest(profile: Profile): PackageRequest {
@@ -102,16 +107,4 @@ export function hostPackages(profile: Profile): string[] {
     ...[...HOST_PACKAGES, ...settings, ...wifi, ...shares],
     ...[...firmwarePackages(host.firmware), ...host.packages],
   ])
-}
-
-/** The packages asked for in a Debian guest, sorted: the bootable base, a kernel for its devices, and the user's. */
-export function guestPackages(tree: DebianTree, usb: readonly UsbDevice[] = []): string[] {
-  // The small one has no USB.
-  const kernel = usb.length > 0 ? HERE.kernels.package : HERE.kernels.cloud
-  return sortedSet([...GUEST_PACKAGES, kernel, ...(tree.packages ?? [])])
-}
-
-/** By code unit: a locale must not change a key. */
-function sortedSet(names: readonly string[]): string[] {
-  return [...new Set(names)].sort()
 }

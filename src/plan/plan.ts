@@ -6,40 +6,36 @@
  * wrong here although it was validated is our own bug.
  */
 
-import { resolve } from 'node:path/posix'
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { lookUp } from '../base/lookup.js'
 import { type Bytes, parsePercent } from '../base/units.js'
-import type { PlannedFile } from '../debian/types.js'
 import type { GuestNic, Ready } from '../guest/definition.js'
 import { startOrder } from '../guest/sizing.js'
-import { type DriveFile, driveFiles } from '../profile/drive-files.js'
+import { otherFiles } from '../sources/drives.js'
+import { importStage, planImage } from '../sources/image/file.js'
+import { planFile } from '../sources/planned-file.js'
+import type { Given, Pins } from '../sources/source.js'
+import { planSource, sourceStage } from '../sources/sources.js'
 import type { StickPlan } from '../stick/definition.js'
 import { FIXED_SIZES, LIBRARY_HEADROOM_PERCENT } from '../stick/limits.js'
 import { isLatin } from '../stick/names.js'
-import {
-  type Admin,
-  DEFAULTS,
-  type Guest,
-  type MemoryRange,
-  type Profile,
-  type RootFile,
-} from '../yaml/profile.gen.js'
-import { importStage } from './bases.js'
+import { type Admin, DEFAULTS, type Guest, type MemoryRange, type Profile } from '../yaml/profile.gen.js'
+import { sizeBytes } from '../yaml/size.js'
 import { planDrives } from './drives.js'
 import { type Card, type CardIdentity, guestSerial, guestUuid, identifyCards, NETWORK } from './identity.js'
-import { guestPackages, hostPackages } from './packages.js'
-import { sizeBytes } from './sizes.js'
-import type { GuestPlan, GuestSource, HostPlan, ImageFile, Pins, Plan, Uplink } from './types.js'
+import { hostPackages } from './packages.js'
+import type { GuestPlan, HostPlan, Plan, Uplink } from './types.js'
 
 /** What the caller found out about the files that a profile names. */
-export interface ProfileFiles {
-  /** Absolute path of the folder that the profile's relative paths begin in. */
-  folder: string
+export interface ProfileFiles extends Pick<Given, 'folder' | 'virtualSizes'> {
   /** Text of each of `host.admin.sshKeyFiles`, by its path as the profile has it. */
   sshKeyFiles: Readonly<Record<string, string>>
-  /** Virtual size of the disk in each disk image that guests have, by the name that a lock has for it. */
-  virtualSizes: Readonly<Record<string, Bytes>>
+}
+
+/** What a plan takes from a lock. */
+interface PlanPins extends Pins {
+  /** SOURCE_DATE_EPOCH, seconds. */
+  epoch: number
 }
 
 /** The host's bridge, where it has one: the name that everybody gives it. */
@@ -51,7 +47,7 @@ const BRIDGE = 'br0'
  * @throws KeyvisorError `disk-smaller-than-base`, where an image is another one than when the profile was validated; Error
  *   (BUG) where profile, lock and files do not belong together
  */
-export function makePlan(profile: Profile, lock: Pins, files: ProfileFiles): Plan {
+export function makePlan(profile: Profile, lock: PlanPins, files: ProfileFiles): Plan {
   return freeze({
     version: 1,
     name: profile.name,
@@ -59,7 +55,7 @@ export function makePlan(profile: Profile, lock: Pins, files: ProfileFiles): Pla
     stick: planStick(profile),
     host: planHost(profile, files),
     network: NETWORK,
-    guests: planGuests(profile, lock, files),
+    guests: planGuests(profile, { pins: lock, ...files }),
   })
 }
 
@@ -132,23 +128,13 @@ function planUplink(profile: Profile): Uplink {
   return { kind: 'static', address, gateway, dns: [...dns] }
 }
 
-function planFile(given: RootFile, folder: string): PlannedFile {
-  const file = { ...DEFAULTS.rootFile, ...given }
-  return {
-    source: resolve(folder, file.source),
-    target: file.target,
-    mode: Number.parseInt(file.mode, 8),
-    owner: file.owner,
-  }
-}
-
-function planGuests(profile: Profile, lock: Pins, files: ProfileFiles): GuestPlan[] {
+function planGuests(profile: Profile, outside: Given): GuestPlan[] {
   const guests = profile.guests ?? []
   const cards = guests.flatMap((guest) => nicsOf(guest).map((nic, index) => cardOf(guest, nic, index)))
   const identities = identifyCards(profile.name, cards)
   return guests.map((guest, index) => {
     const own = identities.filter((_, place) => cards[place]?.guest === guest.name)
-    return planGuest(profile, guest, index, own, lock, files)
+    return planGuest(profile, guest, index, own, outside)
   })
 }
 
@@ -165,10 +151,11 @@ function planGuest(
   given: Guest,
   index: number,
   cards: CardIdentity[],
-  lock: Pins,
-  files: ProfileFiles,
+  outside: Given,
 ): GuestPlan {
   const guest = { ...DEFAULTS.guest, ...given }
+  const { source, size } = planSource(given, outside)
+  const base = { stage: sourceStage({ name: guest.name, source }), size }
   return {
     name: guest.name,
     uuid: guest.uuid?.toLowerCase() ?? guestUuid(profile.name, guest.name),
@@ -183,7 +170,7 @@ function planGuest(
     },
     cpus: typeof guest.cpus === 'number' ? { min: guest.cpus, max: guest.cpus } : { ...guest.cpus },
     memory: planMemory(guest.memory),
-    drives: planDrives(profile.name, given, files.virtualSizes),
+    drives: planDrives(profile.name, given, base, outside),
     nics: cards.map((card, place) => planNic(card, guest.nics[place]?.network)),
     ports: guest.ports.map((port) => ({ ...port })),
     usb: guest.usb.map((device) => ({
@@ -194,8 +181,8 @@ function planGuest(
     autostart: startOrder(guest.autostart, index),
     changes: guest.changes,
     ready: planReady(guest.ready),
-    source: planSource(given, lock, files),
-    images: planImages(given, lock, files),
+    source,
+    images: planImages(given, outside),
   }
 }
 
@@ -219,36 +206,11 @@ function planNic({ mac, address }: CardIdentity, network: 'nat' | 'bridge' | und
     : { network: NETWORK.name, mac, address }
 }
 
-function planSource(guest: Guest, lock: Pins, files: ProfileFiles): GuestSource {
-  if ('debian' in guest.source) {
-    const tree = { ...DEFAULTS.debianTree, ...guest.source.debian }
-    return {
-      kind: 'debian',
-      suite: tree.suite,
-      sources: lookUp(lock.sources, tree.suite) ?? [],
-      packages: guestPackages(tree, guest.usb),
-      files: tree.files.map((file) => planFile(file, files.folder)),
-      units: [...tree.units],
-      size: sizeBytes(tree.size),
-    }
-  }
-  const [first] = driveFiles(guest)
-  return planImage(first as DriveFile, lock, files)
-}
-
 /** Of the drives behind the first. */
-function planImages(guest: Guest, lock: Pins, files: ProfileFiles): GuestPlan['images'] {
-  const others = driveFiles(guest).slice('debian' in guest.source ? 0 : 1)
+function planImages(guest: Guest, given: Given): GuestPlan['images'] {
   return Object.fromEntries(
-    others.map((file) => [importStage(guest.name, file.drive), planImage(file, lock, files)]),
+    otherFiles(guest).map((file) => [importStage(guest.name, file.drive), planImage(file, given)]),
   )
-}
-
-function planImage({ name, path, format }: DriveFile, lock: Pins, files: ProfileFiles): ImageFile {
-  const pinned = lookUp(lock.files, name)
-  if (!pinned) throw new Error(`BUG: the lock has no file ${name}`)
-  const { sha256, size } = pinned
-  return { kind: 'image', path: resolve(files.folder, path), format, sha256, size }
 }
 
 function planReady(ready: NonNullable<Guest['ready']>): Ready {

@@ -17,14 +17,14 @@ import { packageRequests } from '../plan/packages.js'
 import { makePlan, type ProfileFiles } from '../plan/plan.js'
 import { hasSecrets, type Secrets, secretsDigest } from '../plan/secrets.js'
 import type { Plan } from '../plan/types.js'
-import { driveFiles } from '../profile/drive-files.js'
-import { imageSizes } from '../profile/images.js'
+import { imageFiles, imageSizes } from '../profile/images.js'
 import { validateProfile } from '../profile/validate.js'
 import type { Workplace } from '../store/workplace.js'
 import { usesSystemTools } from '../tools/tools.js'
 import type { Profile } from '../yaml/profile.gen.js'
 
-export { type PlannedBase, plannedBases, sourceStage } from '../plan/bases.js'
+export { plannedBases } from '../plan/bases.js'
+export { guestPackages, guestSet } from '../plan/packages.js'
 
 export interface PrepareRequest extends LockUse {
   /** Path of the profile. */
@@ -91,9 +91,7 @@ export async function validProfile(path: string): Promise<{ profile: Profile; wa
 /** What the lock of a valid profile has to answer. */
 export function lockQuestion(request: { profile: string; lock?: string }, profile: Profile): LockQuestion {
   const folder = dirname(resolve(request.profile))
-  const files = (profile.guests ?? [])
-    .flatMap(driveFiles)
-    .map(({ name, path }) => [name, resolve(folder, path)])
+  const files = imageFiles(profile, folder).map(({ name, path }) => [name, path])
   const path = request.lock ?? lockPath(request.profile)
   const packages = packageRequests(profile)
   const asked = { packages, files: Object.fromEntries(files), mirror: profile.host?.mirror }
@@ -121,9 +119,11 @@ async function readSecrets(profile: Profile, folder: string): Promise<Secrets> {
 }
 
 /** The packages of a set, as the stage takes them that installs them into a tree. */
-export function treePackages({ plan, lock }: Pick<Prepared, 'plan' | 'lock'>, set: string) {
-  const guest = plan.guests.find(({ name }) => `guest.${name}` === set)?.source
-  const { suite, packages: asked } = guest?.kind === 'debian' ? guest : plan.host
+export function treePackages(
+  { plan, lock }: Pick<Prepared, 'plan' | 'lock'>,
+  set: string,
+  { suite, packages: asked }: { suite: string; packages: string[] },
+) {
   const locked = lockedSet(lock, set)
   const versions = Object.fromEntries(locked.map(({ name, version }) => [name, version]))
   const digest = setDigest(lock, set)

@@ -11,6 +11,7 @@ import { type Fit, foreseeFit } from '../image/foresee.js'
 import { type PlannedBuild, planBuild } from '../pipeline/plan-build.js'
 import { imageParts, stageList, storedStages } from '../pipeline/stages.js'
 import { FIRMWARE } from '../plan/firmware.js'
+import { guestPackages, guestSet } from '../plan/packages.js'
 import type { GuestPlan, Plan } from '../plan/types.js'
 import type { PrepareRequest } from '../prepare/prepare.js'
 import { installedSizes, type NamedPackage, namedPackages } from '../prepare/prepare.js'
@@ -105,7 +106,7 @@ function guestPreviews(prepared: PlannedBuild, pc: Pc): GuestPreview[] {
   const sizes = new Map(sizeGuests(guests, pc).map((sized) => [sized.name, sized]))
   return guests.map((definition) => ({
     definition,
-    packages: definition.source.kind === 'debian' ? namedPackages(prepared, `guest.${definition.name}`) : [],
+    packages: guestPackages(definition) ? namedPackages(prepared, guestSet(definition)) : [],
     sized: sizes.get(definition.name) as Sized,
   }))
 }

@@ -12,21 +12,19 @@ import { errorHint, errorWords } from '../base/file-errors.js'
 import { type Bytes, formatBytes } from '../base/units.js'
 import type { Image, ImageFormat } from '../disk/image.js'
 import { examineImageFile, imageVirtualSize } from '../disk/image-file.js'
+import { driveFiles, driveImage, drivesOf } from '../sources/drives.js'
+import type { DriveFile } from '../sources/image/file.js'
+import type { WrittenImage } from '../sources/source.js'
+import { sourceParts } from '../sources/sources.js'
 import { leastLibrary } from '../stick/limits.js'
 import type { Finding, ProfilePath } from '../yaml/problems.js'
-import { DEFAULTS, type Guest, type Profile } from '../yaml/profile.gen.js'
+import type { Guest, Profile } from '../yaml/profile.gen.js'
 import type { Placed, Sound } from '../yaml/sound.js'
-import { driveFiles } from './drive-files.js'
 import { type Found, regularFile } from './named-file.js'
 import { stickBytes, stickFinding } from './rules/stick.js'
-import { bytesOf, drivesOf, guestsOf } from './rules/valid-parts.js'
+import { bytesOf, guestsOf } from './rules/valid-parts.js'
 
-/** An image or an ISO, where a profile names it. */
-interface NamedImage {
-  file: string | undefined
-  path: ProfilePath
-  /** Undefined where the schema refuses it. */
-  format: ImageFormat | undefined
+interface NamedImage extends WrittenImage {
   /** The size that the profile has for its disk, and where. */
   size?: Placed<string | undefined>
 }
@@ -39,22 +37,27 @@ export async function checkImages(profile: Sound<Profile>, folder: string): Prom
   return [...examined.flatMap(({ findings }) => findings), ...librarySize(profile, taken)]
 }
 
-function sourceImage({ value, path }: Placed<Sound<Guest>>): NamedImage[] {
-  const { source } = value
-  if (!source || !('image' in source)) return []
-  const { image: file, format } = source
-  const size = 'disk' in value ? { size: { value: value.disk, path: [...path, 'disk'] } } : {}
-  return [{ file, format, path: [...path, 'source', 'image'], ...size }]
+function sourceImage(guest: Placed<Sound<Guest>>): NamedImage[] {
+  const { value, path } = guest
+  const { image } = sourceParts(guest)
+  return image ? [sized(image, value, 'disk', path)] : []
 }
 
 function driveImages(guest: Placed<Sound<Guest>>): NamedImage[] {
-  return drivesOf(guest).flatMap(({ value, path }): NamedImage[] => {
-    if ('iso' in value) return [{ file: value.iso, format: 'iso', path: [...path, 'iso'] }]
-    if (!('image' in value)) return []
-    const format = 'format' in value ? value.format : DEFAULTS.imageDisk.format
-    const size = 'size' in value ? { size: { value: value.size, path: [...path, 'size'] } } : {}
-    return [{ file: value.image, format, path: [...path, 'image'], ...size }]
+  return drivesOf(guest).flatMap(({ value, path }) => {
+    const image = driveImage(value, path)
+    return image ? [sized(image, value, 'size', path)] : []
   })
+}
+
+/** With the size that `owner` has for the disk, if it has one. */
+function sized<Key extends string>(
+  image: WrittenImage,
+  owner: { [key in Key]?: string | undefined },
+  key: Key,
+  path: ProfilePath,
+): NamedImage {
+  return key in owner ? { ...image, size: { value: owner[key], path: [...path, key] } } : image
 }
 
 /** What is wrong with an image; what it is, where a build takes it. */
@@ -125,11 +128,18 @@ function librarySize(profile: Sound<Profile>, images: Image[]): Finding[] {
   return [{ code: 'library-too-large', path: ['stick', 'library'], message, hint }]
 }
 
-/** Virtual size of each disk image, by the name that a lock has for it. Throws as `imageVirtualSize` of disk/image-file.ts. */
+/** The files of the guests' drives, by the name that a lock has for each. */
+export function imageFiles(profile: Profile, folder: string): Pick<DriveFile, 'name' | 'path' | 'format'>[] {
+  return (profile.guests ?? []).flatMap(driveFiles).map(({ name, path, format }) => {
+    return { name, path: resolve(folder, path), format }
+  })
+}
+
+/** Virtual size of each disk image, by the same name. Throws as `imageVirtualSize` of disk/image-file.ts. */
 export async function imageSizes(profile: Profile, folder: string): Promise<Record<string, Bytes>> {
   const sizes: Record<string, Bytes> = Object.create(null)
-  for (const { name, path, format } of (profile.guests ?? []).flatMap(driveFiles)) {
-    if (format !== 'iso') sizes[name] = await imageVirtualSize(resolve(folder, path), format)
+  for (const { name, path, format } of imageFiles(profile, folder)) {
+    if (format !== 'iso') sizes[name] = await imageVirtualSize(path, format)
   }
   return sizes
 }

@@ -6,7 +6,7 @@
 
 import type { Sha256 } from '../base/digests.js'
 import { lookUp } from '../base/lookup.js'
-import type { Prepared } from '../prepare/prepare.js'
+import { guestPackages, type Prepared } from '../prepare/prepare.js'
 import type { Manifest, ManifestPackage } from '../stick/manifest.js'
 
 /** The host, or a guest. */
@@ -39,9 +39,10 @@ export function rootComponents(
     }))
   const { suite, hostname } = plan.host
   const guest = ({ name, source }: Prepared['plan']['guests'][number]): RootComponents => {
-    if (source.kind === 'image') return { id: `guest-${name}`, name, suite: null, packages: [] }
-    const list = packages(lookUp(manifest.packages.guests, name) ?? [], source.suite)
-    return { id: `guest-${name}`, name, suite: source.suite, packages: list }
+    const asked = guestPackages({ source })
+    if (!asked) return { id: `guest-${name}`, name, suite: null, packages: [] }
+    const list = packages(lookUp(manifest.packages.guests, name) ?? [], asked.suite)
+    return { id: `guest-${name}`, name, suite: asked.suite, packages: list }
   }
   const host = { id: 'host', name: hostname, suite, packages: packages(manifest.packages.host, suite) }
   return [host, ...plan.guests.map(guest)]

@@ -18,7 +18,6 @@ import {
   type LibraryIndex,
 } from '../guest/definition.js'
 import { basesOf, onBase } from '../guest/drives.js'
-import type { StageName } from '../plan/types.js'
 import {
   objectOf,
   readOf,
@@ -29,6 +28,7 @@ import {
   type StageResult,
   type Workbench,
 } from '../store/stage.js'
+import type { StageName } from './source.js'
 
 export interface LibraryInputs {
   /** Of the profile. */

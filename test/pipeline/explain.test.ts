@@ -37,7 +37,7 @@ function build(change: Partial<Built> = {}) {
   const stages: Stages = {
     hostTree,
     hostRoot,
-    guestTrees: {},
+    beforeBases: {},
     bases: {},
     library,
     loader,

@@ -27,7 +27,7 @@ async function finish(store: Store, { key }: Stage, name: string, size: number):
 }
 
 async function finishAll(store: Store): Promise<void> {
-  for (const tree of [STAGES.hostTree, ...Object.values(STAGES.guestTrees)]) {
+  for (const tree of [STAGES.hostTree, ...Object.values(STAGES.beforeBases)]) {
     await finish(store, tree, 'tree', 10)
   }
   for (const disk of DISKS) await finish(store, disk, 'disk', 12)
@@ -90,7 +90,7 @@ t.test('what a store needs: results, and the scratch of two stages at once', asy
 t.test('no space is an error with the figures, before the first byte', async (t) => {
   const store = await Store.open(t.testdir())
   const { bavail, bsize } = statfsSync(store.folder)
-  const huge = { ...facts, occupied: { ...facts.occupied, 'import.box': bavail * bsize + GiB } }
+  const huge = { ...facts, read: { ...facts.read, 'import.box': bavail * bsize + GiB } }
   await t.rejects(checkSpace({ stages: planStages(planned, huge) }, store, t.testdirName), {
     code: 'no-space',
     message: /^the store \(.*\) has [\d.]+[GMT]iB free, and the build needs up to [\d.]+[GT]iB$/,

@@ -14,8 +14,8 @@ import { facts, IMPORTS, id, laid, lock, plan, planned, profile, SETS } from '..
 
 /** The keys by the name of their stage. */
 function keys(stages: Stages): Record<string, string> {
-  const { guestTrees, bases, ...others } = stages
-  const all = [...Object.values(others), ...Object.values(guestTrees), ...Object.values(bases)]
+  const { beforeBases, bases, ...others } = stages
+  const all = [...Object.values(others), ...Object.values(beforeBases), ...Object.values(bases)]
   return Object.fromEntries(all.map(({ name, key }) => [name, key]))
 }
 
@@ -159,8 +159,8 @@ t.test("files and settings of the host change the host's root", async (t) => {
 
 t.test('files, units and size of a guest change its disk', async (t) => {
   const expected = ['disk.web', ...END]
-  const guestFiles = { ...facts.guestFiles, web: laid('new') }
-  changes(t, 'entries', { facts: { guestFiles } }, expected)
+  const read = { ...facts.read, 'disk.web': laid('new') }
+  changes(t, 'entries', { facts: { read } }, expected)
   changes(t, 'units', { plan: (plan) => void debian(plan, 'web').units.push('web.service') }, expected)
   changes(
     t,
@@ -297,7 +297,7 @@ t.test('equal trees are one stage', async (t) => {
 })
 
 t.test('a guest of which nothing was read is a bug', async (t) => {
-  t.throws(() => planStages(planned, { ...facts, guestFiles: {} }), /BUG: nothing was read of guest web/)
+  t.throws(() => planStages(planned, { ...facts, read: {} }), /BUG: nothing was read of guest web/)
 })
 
 t.test('the sets of the profile are those of this test', async (t) => {

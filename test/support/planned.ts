@@ -71,8 +71,12 @@ export const IMPORTS = ['import.box', 'import.box.iso0', 'import.box.disk2']
 export const facts: BuildFacts = {
   programOf: (module) => `program of ${module}`,
   hostFiles: laid('h'),
-  guestFiles: { web: laid('g1'), twin: laid('g2'), other: laid('g3') },
-  occupied: Object.fromEntries(IMPORTS.map((stage) => [stage, MiB])),
+  read: {
+    'disk.web': laid('g1'),
+    'disk.twin': laid('g2'),
+    'disk.other': laid('g3'),
+    ...Object.fromEntries(IMPORTS.map((stage) => [stage, MiB])),
+  },
   mmdebstrap: 'mmdebstrap 1',
   tools: 't',
 }

@@ -5,8 +5,8 @@
  */
 import { type Finding, formatPath, type ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Profile, type RootFile } from '../../yaml/profile.gen.js'
-import { entries, type Placed, type Sound } from '../../yaml/sound.js'
-import { debianOf, guestsOf, type Rule } from './valid-parts.js'
+import type { Placed, Sound } from '../../yaml/sound.js'
+import { fileLists, type Rule } from './valid-parts.js'
 
 type PlacedFile = Placed<Sound<RootFile>>
 type Reason = [where: RegExp, why: string, hint?: string]
@@ -50,12 +50,11 @@ function hostReasons({ host }: Sound<Profile>): Reason[] {
 }
 
 function lists(profile: Sound<Profile>): { files: PlacedFile[]; reasons: Reason[] }[] {
-  const guests = guestsOf(profile).map(({ value, path }) => ({
-    files: entries(debianOf(value)?.files, [...path, 'source', 'debian', 'files']),
-    reasons: MOUNTED,
-  }))
-  const files = entries(profile.host?.files, ['host', 'files'])
-  return [{ files, reasons: hostReasons(profile) }, ...guests]
+  const [host = [], ...guests] = fileLists(profile)
+  return [
+    { files: host, reasons: hostReasons(profile) },
+    ...guests.map((files) => ({ files, reasons: MOUNTED })),
+  ]
 }
 
 const noEffect: Rule = (profile) =>

@@ -3,12 +3,14 @@
  */
 import { formatBytes } from '../../base/units.js'
 import { MOST_DEVICES, refusesSecureBoot } from '../../guest/hypervisors.js'
+import { drivesOf, isCdrom } from '../../sources/drives.js'
+import { sourceParts } from '../../sources/sources.js'
 import { isMachine, machinesMeant } from '../../stick/names.js'
 import type { Finding } from '../../yaml/problems.js'
 import { DEFAULTS, type Guest } from '../../yaml/profile.gen.js'
 import { entries, type Placed, type Sound } from '../../yaml/sound.js'
 import { meantHint } from '../../yaml/wording.js'
-import { bytesOf, debianOf, drivesOf, guestsOf, memoryOf, type Rule, rangeOf } from './valid-parts.js'
+import { bytesOf, guestsOf, memoryOf, type Rule, rangeOf } from './valid-parts.js'
 
 /** Of the stick's own SSH server. */
 const SSH_PORT = 22
@@ -65,11 +67,10 @@ const sshPort: GuestRule = ({ value, path }) =>
       hint: 'take another port, such as 2222',
     }))
 
-const agent: GuestRule = function* ({ value, path }) {
-  const debian = debianOf(value)
-  if (value.ready !== 'agent' || !debian) return
-  const isRefused = 'packages' in debian && (!debian.packages || debian.packages.includes(undefined))
-  if (isRefused || debian.packages?.includes('qemu-guest-agent')) return
+const agent: GuestRule = function* (guest) {
+  const { value, path } = guest
+  const { packages } = sourceParts(guest)
+  if (value.ready !== 'agent' || !packages || packages.includes('qemu-guest-agent')) return
   const message = 'the agent shall answer, and the guest does not have qemu-guest-agent'
   const hint = `add qemu-guest-agent to the guest's packages`
   yield { code: 'agent-missing', path: [...path, 'ready'], message, hint }
@@ -100,20 +101,20 @@ const machine: GuestRule = function* ({ value, path }) {
   yield { code: 'unknown-machine', path: [...path, 'machine'], message, hint }
 }
 
-const diskBelowBase: GuestRule = function* ({ value, path }) {
-  const debian = debianOf(value)
-  if (!debian || value.disk === undefined) return
-  const base = 'size' in debian ? debian.size : DEFAULTS.debianTree.size
-  if (bytesOf(value.disk) >= bytesOf(base)) return
-  const message = `${value.disk} is less than the base image has (${base})`
+const diskBelowBase: GuestRule = function* (guest) {
+  const { value, path } = guest
+  const base = sourceParts(guest).size
+  if (!base || value.disk === undefined) return
+  if (bytesOf(value.disk) >= bytesOf(base.value)) return
+  const message = `${value.disk} is less than the base image has (${base.value})`
   yield { code: 'disk-smaller-than-base', path: [...path, 'disk'], message }
 }
 
 /** Of each kind as many as the guest's machine has places for. */
 const driveCount: GuestRule = function* (guest) {
   const drives = drivesOf(guest)
-  const cdroms = drives.filter(({ value }) => 'iso' in value)
-  const disks = drives.filter(({ value }) => !('iso' in value))
+  const cdroms = drives.filter(({ value }) => isCdrom(value))
+  const disks = drives.filter(({ value }) => !isCdrom(value))
   const tooMany = (what: string, most: number, found: Placed<unknown>[]): Finding[] => {
     const first = found[most]
     return first

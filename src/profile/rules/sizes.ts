@@ -5,10 +5,12 @@
  * (`guest/sizing.ts`).
  */
 import { alignUp, type Bytes, formatSize, MiB, SECTOR } from '../../base/units.js'
+import { drivesOf } from '../../sources/drives.js'
+import { sourceParts } from '../../sources/sources.js'
 import type { Finding } from '../../yaml/problems.js'
 import type { Guest } from '../../yaml/profile.gen.js'
 import type { Placed, Sound } from '../../yaml/sound.js'
-import { bytesOf, debianOf, drivesOf, guestsOf, type Rule } from './valid-parts.js'
+import { bytesOf, guestsOf, type Rule } from './valid-parts.js'
 
 interface Unit {
   bytes: Bytes
@@ -39,9 +41,8 @@ const stick: Rule = function* ({ stick }) {
 
 function* guestSizes(guest: Placed<Sound<Guest>>): Generator<Finding> {
   const { value, path } = guest
-  const debian = debianOf(value)
-  const place = [...path, 'source', 'debian', 'size']
-  if (debian && 'size' in debian) yield* odd({ value: debian.size, path: place }, MIBS)
+  const { size } = sourceParts(guest)
+  if (size?.isGiven) yield* odd(size, MIBS)
   yield* odd({ value: value.disk, path: [...path, 'disk'] }, SECTORS)
   for (const disk of drivesOf(guest)) {
     yield* odd({ value: disk.value.size, path: [...disk.path, 'size'] }, SECTORS)

@@ -3,6 +3,8 @@
  */
 import { type Bytes, formatBytes } from '../../base/units.js'
 import { hostReserve, sizeGuests, startOrder, type Wanting } from '../../guest/sizing.js'
+import { drivesOf } from '../../sources/drives.js'
+import { sourceParts } from '../../sources/sources.js'
 import {
   LEAST_ESP,
   LEAST_ESP_WITH_MICROCODE,
@@ -14,7 +16,7 @@ import {
 import type { Finding, ProfilePath } from '../../yaml/problems.js'
 import { DEFAULTS, type Guest, type Profile } from '../../yaml/profile.gen.js'
 import type { Placed, Sound } from '../../yaml/sound.js'
-import { bytesOf, debianOf, drivesOf, guestsOf, memoryOf, type Rule } from './valid-parts.js'
+import { bytesOf, guestsOf, memoryOf, type Rule } from './valid-parts.js'
 
 type StickSize = keyof typeof DEFAULTS.stick & ('minimumSize' | 'minimumMemory' | 'esp' | 'rootSlot')
 
@@ -50,14 +52,13 @@ const partitions: Rule = function* (profile) {
   if (finding) yield finding
 }
 
-/** A guest's disks, the one with the base image first. The size of a base that is an image is not known here. */
+/** A guest's disks, the one with the base first. The size of a base that is not built is not known here. */
 function disksOf(guest: Placed<Sound<Guest>>): Placed<Bytes>[] {
   const { value, path } = guest
-  const debian = debianOf(value)
-  const base = debian && ('size' in debian ? debian.size : DEFAULTS.debianTree.size)
+  const base = sourceParts(guest).size
   const first: Placed<Bytes> =
     value.disk === undefined
-      ? { value: bytesOf(base), path: [...path, 'source', 'debian', 'size'] }
+      ? { value: bytesOf(base?.value), path: base?.path ?? path }
       : { value: bytesOf(value.disk), path: [...path, 'disk'] }
   return [
     first,
@@ -95,9 +96,10 @@ const leasts: Rule = (profile) => {
   const { esp, rootSlot } = profile.stick ?? {}
   const { firmware } = profile.host && 'firmware' in profile.host ? profile.host : DEFAULTS.host
   const leastEsp = firmware?.some((one) => one === 'microcode') ? LEAST_ESP_WITH_MICROCODE : LEAST_ESP
-  const guests = guestsOf(profile).map(({ value, path }): Least => {
-    const own = [...path, 'source', 'debian', 'size']
-    return { of: "a guest's disk", size: debianOf(value)?.size, path: own, least: LEAST_GUEST_DISK }
+  const guests = guestsOf(profile).flatMap((guest): Least[] => {
+    const { size } = sourceParts(guest)
+    if (!size?.isGiven) return []
+    return [{ of: "a guest's disk", size: size.value, path: size.path, least: LEAST_GUEST_DISK }]
   })
   const stick: Least[] = [
     { of: 'the ESP', size: esp, path: ['stick', 'esp'], least: leastEsp },

@@ -1,11 +1,13 @@
 /**
  * Rules: names, numbers and places that only one can have. The later of two is reported.
  */
+
 import type { Code } from '../../base/codes.js'
+import { drivesOf } from '../../sources/drives.js'
 import { type Finding, formatPath } from '../../yaml/problems.js'
 import type { Guest } from '../../yaml/profile.gen.js'
 import { entries, type Placed, type Sound } from '../../yaml/sound.js'
-import { drivesOf, guestsOf, type Rule } from './valid-parts.js'
+import { guestsOf, type Rule } from './valid-parts.js'
 
 function* duplicates(
   code: Code,

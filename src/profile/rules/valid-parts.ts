@@ -2,6 +2,7 @@
  * Valid parts: the few ways in which rules walk what the schema allows of a profile.
  */
 import { type Bytes, parseBytes, parsePercent } from '../../base/units.js'
+import { sourceParts } from '../../sources/sources.js'
 import type { Finding } from '../../yaml/problems.js'
 import {
   DEFAULTS,
@@ -19,33 +20,12 @@ export function guestsOf(profile: Sound<Profile>): Placed<Sound<Guest>>[] {
   return entries(profile.guests, ['guests'])
 }
 
-/** The tree of a guest that is built from packages; undefined for one from an image. */
-export function debianOf(guest: Sound<Guest>) {
-  return guest.source && 'debian' in guest.source ? guest.source.debian : undefined
-}
-
-/** Every list of files: the host's, and those of guests built from packages. */
+/** Every list of files: the host's, and those of guests whose disk is built. */
 export function fileLists(profile: Sound<Profile>): Placed<Sound<RootFile>>[][] {
   return [
     entries(profile.host?.files, ['host', 'files']),
-    ...guestsOf(profile).map(({ value, path }) =>
-      entries(debianOf(value)?.files, [...path, 'source', 'debian', 'files']),
-    ),
+    ...guestsOf(profile).map((guest) => sourceParts(guest).files),
   ]
-}
-
-/** What a drive beside the first disk can say, whatever kind it is. */
-export interface DriveParts {
-  size?: string | undefined
-  serial?: string | undefined
-  image?: string | undefined
-  format?: 'qcow2' | 'raw' | undefined
-  iso?: string | undefined
-}
-
-/** The drives of a guest beside its first disk. */
-export function drivesOf({ value, path }: Placed<Sound<Guest>>): Placed<DriveParts>[] {
-  return entries<DriveParts>(value.disks, [...path, 'disks'])
 }
 
 /** Bytes of a size that the schema allowed; 0 for one that is not there. */

@@ -34,7 +34,7 @@ import { patchBootImage, patchCoreImage } from '../../disk/grub.js'
 import { encodeProtectiveMbr } from '../../disk/mbr.js'
 import { PARTITION_TYPE } from '../../disk/partition-type.js'
 import { copySparse, writeAt } from '../../disk/sparse.js'
-import type { GuestPlan } from '../../plan/types.js'
+import type { Guest } from '../../guest/definition.js'
 import {
   objectOf,
   type Room,
@@ -93,7 +93,7 @@ export function diskStage(inputs: DiskInputs, tree: Stage): StageDefinition<Disk
 
 /** What of ours is laid over the tree. */
 function guestEntries(
-  guest: Pick<GuestPlan, 'name' | 'uuid'>,
+  guest: Pick<Guest<unknown>, 'name' | 'uuid'>,
   sources: string[],
   architecture: ArchitectureName,
 ): TarEntry[] {
@@ -121,7 +121,7 @@ function guestEntries(
 
 /** What is laid over a guest's tree, the user's own files among it. */
 export function guestFiles(
-  guest: Pick<GuestPlan, 'name' | 'uuid'>,
+  guest: Pick<Guest<unknown>, 'name' | 'uuid'>,
   { sources, files }: { sources: string[]; files: PlannedFile[] },
   architecture: ArchitectureName,
 ): Promise<Keyed<LaidFiles>> {

@@ -1,5 +1,5 @@
 /**
- * Sizes of a profile as numbers.
+ * Size: one of a profile as a number.
  */
 import { type Bytes, parseBytes } from '../base/units.js'
 
