@@ -31,6 +31,15 @@ t.test('every maker has one, and another name is our own bug', async (t) => {
   t.throws(() => programOf('host/none'), /^BUG: no digest of host\/none/)
 })
 
+t.test('no maker knows the list of guest sources: a new kind changes no key of others', async (t) => {
+  const list = 'src/sources/sources.ts'
+  t.ok(closureOf('pipeline/stages').includes(list))
+  t.strictSame(
+    programs().filter((name) => closureOf(name).includes(list)),
+    [],
+  )
+})
+
 t.test('it covers what a maker uses: modules, scripts and folders, through all imports', async (t) => {
   const root = closureOf('host/root')
   for (const file of [
