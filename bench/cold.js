@@ -33,8 +33,16 @@ const LIMITS = { cached: 0.5, first: 0.9 }
 
 /** What mkosi installs beside what it is asked for, and instead of our initramfs-tools. */
 const MKOSI_NEEDS = [
-  ...['?priority(required)', 'apt', 'ca-certificates', 'systemd', 'systemd-sysv', 'dbus', 'libpam-systemd'],
-  ...['dracut', 'systemd-boot', 'systemd-resolved'],
+  '?priority(required)',
+  'apt',
+  'ca-certificates',
+  'systemd',
+  'systemd-sysv',
+  'dbus',
+  'libpam-systemd',
+  'dracut',
+  'systemd-boot',
+  'systemd-resolved',
 ]
 
 export async function cold() {
@@ -129,12 +137,28 @@ function mkosi(archive, packages) {
   const work = join(folder, 'mkosi')
   mkdirSync(join(work, 'cache'), { recursive: true })
   const { seconds } = timed([
-    ...['unshare', '--mount', 'sh', '-c', 'mount -t tmpfs run /run && exec "$@"', 'sh'],
-    ...['mkosi', `--directory=${work}`, '--force', '--distribution=debian', '--release=trixie'],
-    ...[`--mirror=file:${archive}`, `--local-mirror=file:${archive}`, '--repository-key-check=no'],
-    ...['--compress-fs=zstd', '--nspawn-keep-unit=yes', ...FORMAT.options],
-    ...[`--package=${packages.join(',')}`, `--cache=${join(work, 'cache')}`, `--workspace-dir=${work}`],
-    ...[`--output=${join(work, 'image.raw')}`, 'build'],
+    'unshare',
+    '--mount',
+    'sh',
+    '-c',
+    'mount -t tmpfs run /run && exec "$@"',
+    'sh',
+    'mkosi',
+    `--directory=${work}`,
+    '--force',
+    '--distribution=debian',
+    '--release=trixie',
+    `--mirror=file:${archive}`,
+    `--local-mirror=file:${archive}`,
+    '--repository-key-check=no',
+    '--compress-fs=zstd',
+    '--nspawn-keep-unit=yes',
+    ...FORMAT.options,
+    `--package=${packages.join(',')}`,
+    `--cache=${join(work, 'cache')}`,
+    `--workspace-dir=${work}`,
+    `--output=${join(work, 'image.raw')}`,
+    'build',
   ])
   rmSync(work, { recursive: true })
   return seconds

@@ -65,10 +65,17 @@ function mmdebstrap({ host }, archive) {
   const inNamespace = ['unshare', ...mapping, '--mount-proc', '--pid', '--fork', '--kill-child', '--']
   const { seconds } = timed([
     ...inNamespace,
-    ...['mmdebstrap', '--mode=root', '--variant=essential', '--format=directory'],
-    ...[`--include=${host.packages.join(',')}`, `--setup-hook=${hook}`],
-    ...['--aptopt=Apt::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"'],
-    ...[host.suite, target, `deb [trusted=yes] copy:${archive} ./`],
+    'mmdebstrap',
+    '--mode=root',
+    '--variant=essential',
+    '--format=directory',
+    `--include=${host.packages.join(',')}`,
+    `--setup-hook=${hook}`,
+    '--aptopt=Apt::Install-Recommends "false"',
+    '--aptopt=Acquire::Languages "none"',
+    host.suite,
+    target,
+    `deb [trusted=yes] copy:${archive} ./`,
   ])
   timed([...inNamespace, 'rm', '-rf', target])
   return seconds

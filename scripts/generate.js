@@ -90,7 +90,10 @@ function sections(schema) {
     const rows = Object.entries(definition.properties).map(([key, field]) => {
       const required = (definition.required ?? []).includes(key)
       const cells = [
-        ...[`\`${key}\``, typeWords(field), defaultWords(field, required), unitOf(field)],
+        `\`${key}\``,
+        typeWords(field),
+        defaultWords(field, required),
+        unitOf(field),
         field.description,
       ]
       return `| ${cells.map(inCell).join(' | ')} |`

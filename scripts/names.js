@@ -21,18 +21,20 @@ const check = process.argv.includes('--check')
 
 /** What the questions below are asked of; the kernel's modules are most of a tree, and not among it. */
 const PARTS = [
-  ...[
-    'bin',
-    'sbin',
-    'lib',
-    'lib64',
-    'etc',
-    'usr/bin',
-    'usr/lib64',
-    'usr/lib/x86_64-linux-gnu',
-    'usr/share/X11',
-  ],
-  ...['usr/share/perl', 'usr/share/perl5', 'usr/share/zoneinfo', 'usr/share/i18n', 'usr/share/qemu'],
+  'bin',
+  'sbin',
+  'lib',
+  'lib64',
+  'etc',
+  'usr/bin',
+  'usr/lib64',
+  'usr/lib/x86_64-linux-gnu',
+  'usr/share/X11',
+  'usr/share/perl',
+  'usr/share/perl5',
+  'usr/share/zoneinfo',
+  'usr/share/i18n',
+  'usr/share/qemu',
   'var/lib/dpkg/info',
 ]
 

@@ -53,7 +53,8 @@ export function errorReport(thrown: unknown): ErrorReport {
   const { code, message, hint, problems } = error
   return {
     kind: 'error',
-    ...{ code, message },
+    code,
+    message,
     ...(hint === undefined ? {} : { hint }),
     ...(problems.length > 0 ? { problems } : {}),
   }

@@ -19,11 +19,27 @@ export interface Ext4Request {
 export function ext4Arguments(request: Ext4Request, folder: string, image: string): string[] {
   const features = request.readOnly ? '^has_journal,^metadata_csum,^resize_inode' : '^orphan_file'
   return [
-    ...['-q', '-F', '-t', 'ext4', '-b', '4096', '-m', request.readOnly ? '0' : '1'],
-    ...['-L', request.label, '-U', request.uuid, '-O', features],
+    '-q',
+    '-F',
+    '-t',
+    'ext4',
+    '-b',
+    '4096',
+    '-m',
+    request.readOnly ? '0' : '1',
+    '-L',
+    request.label,
+    '-U',
+    request.uuid,
+    '-O',
+    features,
     // The hash seed is random otherwise; lazy initialisation would leave work to the first mount.
-    ...['-E', `hash_seed=${request.uuid},lazy_itable_init=0,lazy_journal_init=0,nodiscard`],
-    ...['-d', folder, image, `${request.size / 1024}k`],
+    '-E',
+    `hash_seed=${request.uuid},lazy_itable_init=0,lazy_journal_init=0,nodiscard`,
+    '-d',
+    folder,
+    image,
+    `${request.size / 1024}k`,
   ]
 }
 

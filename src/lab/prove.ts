@@ -176,9 +176,20 @@ export async function judge(
   if (report) await saveReport(trial, report)
   const { firmware, accelerator, memory, cpus, virtualization } = trial.pc
   return {
-    ...{ passed: checks.every((check) => check.passed), firmware, accelerator, memory, cpus, virtualization },
-    ...{ checks, events: trial.events, seconds, serialTail: await serialTail(trial), shutdown },
-    ...{ timings: timeline.moments(), screens: screens?.taken() ?? [], unseen: screens?.missing() ?? [] },
+    passed: checks.every((check) => check.passed),
+    firmware,
+    accelerator,
+    memory,
+    cpus,
+    virtualization,
+    checks,
+    events: trial.events,
+    seconds,
+    serialTail: await serialTail(trial),
+    shutdown,
+    timings: timeline.moments(),
+    screens: screens?.taken() ?? [],
+    unseen: screens?.missing() ?? [],
     report,
   }
 }

@@ -159,7 +159,10 @@ function guestTable({ events }: Proof): string {
   if (told.length === 0) return '<p>The stick said nothing of any guest.</p>'
   const rows = told.map(({ name, state, reason, accelerator, memory, cpus, seconds: took, said, note }) => [
     ...[name, state, accelerator].map(markup),
-    ...[bytes(memory), markup(cpus), seconds(took), markup(said)],
+    bytes(memory),
+    markup(cpus),
+    seconds(took),
+    markup(said),
     [reason, note].filter(Boolean).map(markup).join('; '),
   ])
   return tableOf(GUEST_COLUMNS, rows)

@@ -113,9 +113,20 @@ function unproven(
 ): Proof {
   if (!(error instanceof KeyvisorError) || !OF_ONE_PC.includes(error.code)) throw error
   return {
-    ...{ passed: false, firmware, accelerator, memory, cpus, virtualization: processor === 'virtualization' },
+    passed: false,
+    firmware,
+    accelerator,
+    memory,
+    cpus,
+    virtualization: processor === 'virtualization',
     checks: [{ name: 'trial', passed: false, detail: inOneLine(error) }],
-    ...{ events: [], seconds: 0, serialTail: [], shutdown: 'killed', timings: [], screens: [], unseen: [] },
+    events: [],
+    seconds: 0,
+    serialTail: [],
+    shutdown: 'killed',
+    timings: [],
+    screens: [],
+    unseen: [],
     report: null,
   }
 }
@@ -127,7 +138,9 @@ function proveOptions(
   folder: string,
 ): ProveOptions {
   return {
-    ...{ ...trialIn(machine), accelerator, mayLeaveOut: true },
+    ...trialIn(machine),
+    accelerator,
+    mayLeaveOut: true,
     ...(each ? {} : { keep: keep ?? join(folder, 'stick.qcow2') }),
     ...(stickSize === undefined ? {} : { stickSize }),
     ...(ssh === undefined ? {} : { ssh }),

@@ -34,7 +34,12 @@ export interface ComparedFile {
 export function changesOf(part: string, before: Json, after: Json): Difference[] {
   return jsonChanges(before, after).map(
     ({ path, before: a = null, after: b = null }): Difference => ({
-      ...{ part, item: path.join('.'), field: '', a, b, at: null },
+      part,
+      item: path.join('.'),
+      field: '',
+      a,
+      b,
+      at: null,
     }),
   )
 }

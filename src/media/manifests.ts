@@ -22,7 +22,8 @@ export async function isManifest(path: string): Promise<boolean> {
   if (!file) return false
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(16), 0, 16, 0).catch(() => ({
-      ...{ buffer: Buffer.alloc(0), bytesRead: 0 },
+      buffer: Buffer.alloc(0),
+      bytesRead: 0,
     }))
     return /^\s*\{/.test(buffer.toString('latin1', 0, bytesRead))
   } finally {

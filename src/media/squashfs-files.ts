@@ -31,8 +31,16 @@ export async function squashfsFiles(
   await tools.run({
     tool: 'prlimit',
     args: [
-      ...[`--fsize=${LIMITS.bytes}`, `--as=${LIMITS.memory}`, 'unsquashfs', '-quiet', '-no-progress'],
-      ...['-o', String(offset), '-pf', target, image],
+      `--fsize=${LIMITS.bytes}`,
+      `--as=${LIMITS.memory}`,
+      'unsquashfs',
+      '-quiet',
+      '-no-progress',
+      '-o',
+      String(offset),
+      '-pf',
+      target,
+      image,
     ],
     binds: [{ path: image }, { path: dirname(target), write: true }],
     timeout: LIMITS.seconds,
@@ -86,7 +94,9 @@ function entryOf(path: string, kind: string, rest: string, start: Bytes, file: F
   if (kind !== 'R') return { path, facts: { ...facts, target: more.join(' ') }, size: 0 }
   const [size, offset] = [Number(more[0]) || 0, Number(more[1]) || 0]
   return {
-    ...{ path, facts, size },
+    path,
+    facts,
+    size,
     read: async (at, length) => {
       const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - at)))
       const { bytesRead } = await file.read(buffer, 0, buffer.length, start + offset + at)

@@ -30,9 +30,20 @@ const SIGN = 'K'
 function probeDisk(): Buffer {
   const disk = Buffer.alloc(MiB)
   disk.set([
-    ...[0xb0, SIGN.charCodeAt(0), 0xe6, 0xe9], // mov al,SIGN; out 0xe9,al: QEMU's isa-debugcon
-    ...[0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef], // mov dx,0x604; mov ax,0x2000; out dx,ax: ACPI S5 of q35
-    ...[0xf4, 0xeb, 0xfd], // hlt; jmp to hlt
+    0xb0,
+    SIGN.charCodeAt(0),
+    0xe6,
+    0xe9, // mov al,SIGN; out 0xe9,al: QEMU's isa-debugcon
+    0xba,
+    0x04,
+    0x06,
+    0xb8,
+    0x00,
+    0x20,
+    0xef, // mov dx,0x604; mov ax,0x2000; out dx,ax: ACPI S5 of q35
+    0xf4,
+    0xeb,
+    0xfd, // hlt; jmp to hlt
   ])
   disk.set([0x55, 0xaa], 510)
   return disk
@@ -97,14 +108,25 @@ export async function runsGuestCode(
   const disk = join(scratch, `probe-${accelerator}.img`)
   await writeFile(disk, probeDisk())
   const args = [
-    ...['-nodefaults', '-no-user-config', '-machine', 'q35', '-accel', accelerator, '-cpu', 'max'],
-    ...['-m', '64M', '-display', 'none', '-no-reboot', '-debugcon', 'stdio'],
-    ...[
-      '-drive',
-      `if=none,id=disk,format=raw,file=${disk.replaceAll(',', ',,')}`,
-      '-device',
-      'ide-hd,drive=disk',
-    ],
+    '-nodefaults',
+    '-no-user-config',
+    '-machine',
+    'q35',
+    '-accel',
+    accelerator,
+    '-cpu',
+    'max',
+    '-m',
+    '64M',
+    '-display',
+    'none',
+    '-no-reboot',
+    '-debugcon',
+    'stdio',
+    '-drive',
+    `if=none,id=disk,format=raw,file=${disk.replaceAll(',', ',,')}`,
+    '-device',
+    'ide-hd,drive=disk',
   ]
   const device = accelerator === 'kvm' ? [{ path: '/dev/kvm', device: true }] : []
   const call = {

@@ -92,11 +92,21 @@ const MACHINE: Record<Board['chipset'], string> = { q35: 'q35', i440fx: 'pc' }
 
 export function qemuArguments(pc: VirtualPc): string[] {
   return [
-    ...['-name', 'keyvisor', '-nodefaults', '-no-user-config'],
+    '-name',
+    'keyvisor',
+    '-nodefaults',
+    '-no-user-config',
     // Secure Boot needs SMM: only code in it may change the variables.
-    ...['-machine', `${MACHINE[pc.board.chipset]},smm=${pc.firmware === 'secureboot' ? 'on' : 'off'}`],
-    ...['-accel', pc.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm', '-cpu', cpuModel(pc)],
-    ...['-smp', `${pc.cpus}`, '-m', `${Math.floor(pc.memory / MiB)}M`],
+    '-machine',
+    `${MACHINE[pc.board.chipset]},smm=${pc.firmware === 'secureboot' ? 'on' : 'off'}`,
+    '-accel',
+    pc.accelerator === 'tcg' ? 'tcg,thread=multi' : 'kvm',
+    '-cpu',
+    cpuModel(pc),
+    '-smp',
+    `${pc.cpus}`,
+    '-m',
+    `${Math.floor(pc.memory / MiB)}M`,
     ...(pc.clock === null ? [] : ['-rtc', `base=${pc.clock}`]),
     ...firmwareArguments(pc),
     ...stickArguments(pc),
@@ -139,8 +149,10 @@ function firmwareArguments({ firmware, variables }: VirtualPc): string[] {
   const secure = firmware === 'secureboot' ? ['-global', 'driver=cfi.pflash01,property=secure,value=on'] : []
   return [
     ...secure,
-    ...['-drive', `if=pflash,format=raw,unit=0,readonly=on,file=${FIRMWARE_FILES[firmware].code}`],
-    ...['-drive', `if=pflash,format=raw,unit=1,file=${escaped(variables)}`],
+    '-drive',
+    `if=pflash,format=raw,unit=0,readonly=on,file=${FIRMWARE_FILES[firmware].code}`,
+    '-drive',
+    `if=pflash,format=raw,unit=1,file=${escaped(variables)}`,
   ]
 }
 
@@ -156,7 +168,8 @@ function stickArguments(pc: VirtualPc): string[] {
   return [
     ...usbController(board, disks),
     ...argumentsOf(true),
-    ...['-drive', `if=none,id=stick,${stickDrive(pc)}`],
+    '-drive',
+    `if=none,id=stick,${stickDrive(pc)}`,
     ...stickDevices(board).flatMap((device) => ['-device', device]),
     ...argumentsOf(false),
   ]
@@ -197,33 +210,48 @@ function stickDrive({ stick, keep, writeLog }: VirtualPc): string {
   if (writeLog === null)
     return `format=qcow2,cache=${keep ? 'writeback' : 'unsafe'},discard=unmap,file=${escaped(stick)}`
   return [
-    ...['driver=blklogwrites', 'cache=writeback', 'discard=unmap'],
-    ...['file.driver=qcow2', 'file.discard=unmap', 'file.cache.no-flush=on'],
-    ...['file.file.driver=file', `file.file.filename=${escaped(stick)}`],
-    ...['log.driver=file', 'log.cache.no-flush=on', `log.filename=${escaped(writeLog)}`],
+    'driver=blklogwrites',
+    'cache=writeback',
+    'discard=unmap',
+    'file.driver=qcow2',
+    'file.discard=unmap',
+    'file.cache.no-flush=on',
+    'file.file.driver=file',
+    `file.file.filename=${escaped(stick)}`,
+    'log.driver=file',
+    'log.cache.no-flush=on',
+    `log.filename=${escaped(writeLog)}`,
   ].join(',')
 }
 
 /** `port` is one of the six of q35's SATA controller, each of which takes one disk. */
 function diskArguments({ path, format, bus }: PcDisk, id: string, port: number): string[] {
   return [
-    ...['-drive', `if=none,id=${id},format=${format},file=${escaped(path)}`],
-    ...['-device', bus === 'usb' ? `usb-storage,drive=${id}` : `ide-hd,drive=${id},bus=ide.${port}`],
+    '-drive',
+    `if=none,id=${id},format=${format},file=${escaped(path)}`,
+    '-device',
+    bus === 'usb' ? `usb-storage,drive=${id}` : `ide-hd,drive=${id},bus=ide.${port}`,
   ]
 }
 
 function consoleArguments({ serialLog, reportLog, qmp, vnc, board }: VirtualPc): string[] {
   return [
-    ...[
-      '-vga',
-      board.screen ? 'std' : 'none',
-      '-display',
-      vnc === null ? 'none' : `vnc=127.0.0.1:${vnc - VNC_BASE}`,
-    ],
-    ...['-chardev', `file,id=serial,path=${escaped(serialLog)}`, '-serial', 'chardev:serial'],
-    ...['-device', 'virtio-serial-pci', '-chardev', `file,id=report,path=${escaped(reportLog)}`],
-    ...['-device', `virtserialport,chardev=report,name=${REPORT_PORT}`],
-    ...['-qmp', `unix:${escaped(qmp)},server=on,wait=off`],
+    '-vga',
+    board.screen ? 'std' : 'none',
+    '-display',
+    vnc === null ? 'none' : `vnc=127.0.0.1:${vnc - VNC_BASE}`,
+    '-chardev',
+    `file,id=serial,path=${escaped(serialLog)}`,
+    '-serial',
+    'chardev:serial',
+    '-device',
+    'virtio-serial-pci',
+    '-chardev',
+    `file,id=report,path=${escaped(reportLog)}`,
+    '-device',
+    `virtserialport,chardev=report,name=${REPORT_PORT}`,
+    '-qmp',
+    `unix:${escaped(qmp)},server=on,wait=off`,
   ]
 }
 
@@ -236,8 +264,10 @@ function networkArguments({ forwards, network, board, collector }: VirtualPc): s
   const socket = `socket,id=collector,path=${COLLECTOR_SOCKET},server=on,wait=off`
   return [
     ...(collector === null ? [] : ['-chardev', socket]),
-    ...['-netdev', `user,id=uplink,net=${network}${hostForwards.join('')}${guestForward}`],
-    ...['-device', `${card},netdev=uplink,romfile=`],
+    '-netdev',
+    `user,id=uplink,net=${network}${hostForwards.join('')}${guestForward}`,
+    '-device',
+    `${card},netdev=uplink,romfile=`,
   ]
 }
 

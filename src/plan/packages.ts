@@ -25,8 +25,19 @@ const SHELL = ['base-files', 'libc-bin', 'bash', 'dash', 'coreutils', 'grep', 's
 /** Tools that make the bytes of an image. */
 const PACK_TOOLS = [
   ...SHELL,
-  ...['tar', 'cpio', 'gzip', 'zstd', 'util-linux', 'squashfs-tools', 'e2fsprogs', 'dosfstools', 'mtools'],
-  ...['gdisk', 'fdisk', 'cryptsetup-bin', 'qemu-utils'],
+  'tar',
+  'cpio',
+  'gzip',
+  'zstd',
+  'util-linux',
+  'squashfs-tools',
+  'e2fsprogs',
+  'dosfstools',
+  'mtools',
+  'gdisk',
+  'fdisk',
+  'cryptsetup-bin',
+  'qemu-utils',
   // The boot chain: these files go to the ESP as they are.
   ...HERE.grub.packages,
 ]
@@ -45,8 +56,12 @@ export const LAB_PACKAGES: PackageRequest = {
   architecture: HERE.debian,
   packages: sortedSet([
     ...SHELL,
-    ...[HERE.qemu.package, ...HERE.qemu.firmware],
-    ...['qemu-utils', 'swtpm', 'swtpm-tools', 'mtools'],
+    HERE.qemu.package,
+    ...HERE.qemu.firmware,
+    'qemu-utils',
+    'swtpm',
+    'swtpm-tools',
+    'mtools',
   ]),
 }
 
@@ -104,7 +119,11 @@ export function hostPackages(profile: Profile): string[] {
   const wifi = host.network?.wifi?.length ? WIFI_PACKAGES : []
   const shares = profile.guests?.some((guest) => guest.shares?.length) ? SHARE_PACKAGES : []
   return sortedSet([
-    ...[...HOST_PACKAGES, ...settings, ...wifi, ...shares],
-    ...[...firmwarePackages(host.firmware), ...host.packages],
+    ...HOST_PACKAGES,
+    ...settings,
+    ...wifi,
+    ...shares,
+    ...firmwarePackages(host.firmware),
+    ...host.packages,
   ])
 }

@@ -47,7 +47,8 @@ function isCompared({ name, epoch, packages, image, slots, library, guests }: Co
   const sizes = [epoch, image.size, image.smallestStick, rootSize({ slots }), library.size]
   const lists = [packages.host, ...Object.values(packages.guests)]
   const words = [
-    ...[name, ...Object.keys(packages.guests)],
+    name,
+    ...Object.keys(packages.guests),
     ...guests.flatMap((guest) => [guest.name, ...guestBases(guest)]),
     ...lists.flat().flatMap((item) => [item.name, item.version, item.architecture]),
   ]

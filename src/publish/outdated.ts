@@ -11,8 +11,15 @@ import { errorWords, isAbsent } from '../base/file-errors.js'
 import type { Artifact } from './reuse.js'
 
 const ENDINGS = [
-  ...['.img.zst', '.img.xz', '.bmap', '.cdx.json', '.spdx.json', '.changes.md', '.provenance.json'],
-  ...['.zip', '.tar'],
+  '.img.zst',
+  '.img.xz',
+  '.bmap',
+  '.cdx.json',
+  '.spdx.json',
+  '.changes.md',
+  '.provenance.json',
+  '.zip',
+  '.tar',
 ]
 const SUMS = 'SHA256SUMS'
 
@@ -48,7 +55,11 @@ async function aboutSums(sums: string, name: string): Promise<string | undefined
 
 function warning(file: string, message: string): Problem {
   return {
-    ...{ code: 'outdated', severity: 'warning', file, path: '', message },
+    code: 'outdated',
+    severity: 'warning',
+    file,
+    path: '',
+    message,
     hint: 'ask for it again (--artifacts, --bundle, --sign, --changes-from), or remove it',
   }
 }

@@ -52,7 +52,7 @@ export async function readContents(store: Store): Promise<StoreContents> {
   const records = await recordEntries(store, objects)
   const named = new Set(records.flatMap((entry) => entry.objects))
   const loose = [...objects].flatMap(([key, found]): StoreEntry[] =>
-    named.has(key) ? [] : [{ ...{ kind: 'object', key, stage: '', objects: [key] }, ...found }],
+    named.has(key) ? [] : [{ kind: 'object', key, stage: '', objects: [key], ...found }],
   )
   const trees = await treeEntries(store)
   const alone = [...objects.values(), ...trees, ...records.filter(({ kind }) => kind === 'note')]
@@ -113,7 +113,10 @@ async function treeEntries(store: Store): Promise<StoreEntry[]> {
       if (!used) return []
       return [
         {
-          ...{ kind: 'tree', key, stage: '', objects: [] },
+          kind: 'tree',
+          key,
+          stage: '',
+          objects: [],
           lastUse: used.lastUse,
           size: await folderSize(tree),
         },

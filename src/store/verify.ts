@@ -50,7 +50,10 @@ async function readHealth(store: Store, progress: Progress, signal?: AbortSignal
   const trees = await verifyTrees(store, signal)
   return {
     folder: store.folder,
-    ...{ objects: objects.count, records: records.count, trees: trees.count, bytes: objects.bytes },
+    objects: objects.count,
+    records: records.count,
+    trees: trees.count,
+    bytes: objects.bytes,
     damage: [...objects.damage, ...records.damage, ...trees.damage],
     stale: await store.staleScratch(),
   }

@@ -76,7 +76,9 @@ function unreadable(error: NodeJS.ErrnoException, file: string): SourceFinding {
   if (error.code === 'ENOENT') return { code: 'no-file', path: [], message: 'there is no such file' }
   if (!(error instanceof KeyvisorError))
     return {
-      ...{ code: 'not-a-file', path: [], message: `it cannot be read: ${errorWords(error)}` },
+      code: 'not-a-file',
+      path: [],
+      message: `it cannot be read: ${errorWords(error)}`,
       hint: errorHint(error),
     }
   // The file's name stands before each finding.

@@ -101,7 +101,10 @@ t.test('a tool that says nothing on stderr is quoted from stdout', async (t) => 
 
 t.test('a tool that a signal ended says which', async (t) => {
   t.match(await failure(sh('kill -SEGV $$')), {
-    ...{ code: 'tool-killed', message: /ended by SIGSEGV/, hint: /memory/, signal: 'SIGSEGV' },
+    code: 'tool-killed',
+    message: /ended by SIGSEGV/,
+    hint: /memory/,
+    signal: 'SIGSEGV',
     status: undefined,
   })
 })

@@ -73,7 +73,8 @@ if (demo) {
     demo.image,
     machines,
     {
-      ...{ accelerator: 'tcg', ssh: true },
+      accelerator: 'tcg',
+      ssh: true,
       visit: async (trial, { name }) => void seen.set(name, await look(trial, GUESTS[name] ?? {})),
       onProof: ({ name }, { passed, seconds }) =>
         console.error(`# ${name}: ${passed ? 'passed' : 'FAILED'}, done after ${seconds} s`),
@@ -102,7 +103,9 @@ if (demo) {
       ])
       for (const name of ['pc', 'firmware', ...wanted]) t.ok(checked.includes(name), `${name} was checked`)
       t.match(proof.events[0], {
-        ...{ event: 'host', name: 'demo', accelerator: 'kvm' },
+        event: 'host',
+        name: 'demo',
+        accelerator: 'kvm',
         ...HOSTS[machine.name as keyof typeof HOSTS],
       })
       const running = guestsOn(run).filter(({ state }) => state === 'ready')

@@ -13,8 +13,13 @@ const SECTORS = (16 * MiB) / SECTOR
 /** A disk of 16 MiB with two partitions that hold nothing. */
 function writeDisk(path: string, names: [string, string]): void {
   const partitions = names.map((name, index) => ({
-    ...{ number: index + 1, name, type: GUID, guid: GUID.replace('0a', `0${index}`), attributes: 0n },
-    ...{ first: 2048 * (index + 1), last: 2048 * (index + 2) - 1 },
+    number: index + 1,
+    name,
+    type: GUID,
+    guid: GUID.replace('0a', `0${index}`),
+    attributes: 0n,
+    first: 2048 * (index + 1),
+    last: 2048 * (index + 2) - 1,
   }))
   const { primary, backup } = encodeGpt(GUID, SECTORS, partitions)
   const disk = Buffer.alloc(SECTORS * SECTOR)
@@ -43,7 +48,10 @@ t.test('inspect --json', async (t) => {
   const { code, stdout } = await keyvisor(['inspect', 'a.img', '--json'], { cwd })
   t.equal(code, 0)
   t.match(JSON.parse(stdout), {
-    ...{ path: 'a.img', size: 16 * MiB, manifest: null, notes: [String] },
+    path: 'a.img',
+    size: 16 * MiB,
+    manifest: null,
+    notes: [String],
     layout: { estimated: false, diskGuid: GUID, sectors: SECTORS, data: null },
     partitions: [
       { number: 1, name: 'first', first: 2048, last: 4095, content: { kind: 'zeros' }, verity: null },

@@ -128,8 +128,13 @@ t.test('exit codes of what is thrown', async (t) => {
 
 t.test('errors in words', async (t) => {
   const problem = {
-    ...{ code: 'bad-size', severity: 'error' as const, file: 'a.yaml', path: 'stick.esp' },
-    ...{ position: { line: 3, column: 7 }, message: 'it is 4G', hint: 'write 4GiB' },
+    code: 'bad-size',
+    severity: 'error' as const,
+    file: 'a.yaml',
+    path: 'stick.esp',
+    position: { line: 3, column: 7 },
+    message: 'it is 4G',
+    hint: 'write 4GiB',
   }
   const error = new KeyvisorError('invalid-profile', 'a.yaml has a problem', { problems: [problem] })
   t.equal(
@@ -137,7 +142,9 @@ t.test('errors in words', async (t) => {
     'a.yaml:3:7: error bad-size: stick.esp: it is 4G\n  hint: write 4GiB\nkeyvisor: a.yaml has a problem',
   )
   t.strictSame(errorReport(error), {
-    ...{ kind: 'error', code: 'invalid-profile', message: 'a.yaml has a problem' },
+    kind: 'error',
+    code: 'invalid-profile',
+    message: 'a.yaml has a problem',
     problems: [problem],
   })
   const bug = errorText(new TypeError('oh'))

@@ -76,7 +76,10 @@ t.test('validate --json', async (t) => {
   const [login, unknown] = files[0].problems
   t.match(login, { code: 'no-login', severity: 'warning' })
   t.match(unknown, {
-    ...{ code: 'unknown-key', severity: 'error', file: 'bad.yaml', path: 'host.keybord' },
+    code: 'unknown-key',
+    severity: 'error',
+    file: 'bad.yaml',
+    path: 'host.keybord',
     position: { line: 3, column: 8 },
   })
   t.match(await keyvisor(['validate', '--json', 'good.yaml'], { cwd }), {

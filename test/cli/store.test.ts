@@ -35,7 +35,9 @@ t.test('ls, prune and verify', async (t) => {
   t.match(listed.stdout, /^stage root +\d+KiB {2}40 days ago {2}[0-9a-f]{12}$/m)
   t.match(listed.stdout, /^1 package +4KiB {2}40 days ago$/m)
   t.match(JSON.parse((await run('ls', '--json')).stdout), {
-    ...{ folder: store.folder, total: Number, stale: [] },
+    folder: store.folder,
+    total: Number,
+    stale: [],
     entries: [{ kind: String, key: String, lastUse: Number, size: Number }, {}],
   })
 
@@ -83,7 +85,10 @@ t.test('words', async (t) => {
   const entry = { key: 'ab'.repeat(32), objects: [], size: 1024, lastUse: 0 }
   const text = contentsText(
     {
-      ...{ folder: '/store', objects: new Map(), total: 4096, stale: ['/store/tmp/a', '/store/tmp/b'] },
+      folder: '/store',
+      objects: new Map(),
+      total: 4096,
+      stale: ['/store/tmp/a', '/store/tmp/b'],
       entries: [
         { ...entry, kind: 'tree', stage: '' },
         { ...entry, kind: 'stage', stage: '', lastUse: 60 * hour },

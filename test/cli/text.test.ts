@@ -123,13 +123,14 @@ t.test('the end of a build', async (t) => {
     image: { file: 'a b.img', size: 3 * GiB, smallestStick: 4 * GiB },
   } as unknown as Manifest
   const built = {
-    ...{
-      manifestFile: '/x/out/a b.manifest.json',
-      lockFile: 'a.lock.json',
-      lockMade: true,
-      unchanged: false,
-    },
-    ...{ manifest, size: 3 * GiB, allocated: 400 * MiB, shown: 'out/a b.img' },
+    manifestFile: '/x/out/a b.manifest.json',
+    lockFile: 'a.lock.json',
+    lockMade: true,
+    unchanged: false,
+    manifest,
+    size: 3 * GiB,
+    allocated: 400 * MiB,
+    shown: 'out/a b.img',
     program: 'npx keyvisor',
     checked: null,
     artifacts: [],
@@ -175,11 +176,11 @@ function inspection(manifest: Inspection['manifest'], notes: string[] = []): Ins
 t.test('what is on an image', async (t) => {
   const guest = { name: 'web', hardware: { firmware: 'uefi' }, autostart: 10, changes: 'discard' }
   const manifest = {
-    ...{ name: 'x', builder: '0.1.0', epoch: 86_400 },
-    ...{
-      host: { hostname: 'h', suite: 'trixie', admin: 'me' },
-      guests: [guest, { ...guest, autostart: null }],
-    },
+    name: 'x',
+    builder: '0.1.0',
+    epoch: 86_400,
+    host: { hostname: 'h', suite: 'trixie', admin: 'me' },
+    guests: [guest, { ...guest, autostart: null }],
     slots: { a: { rootHash: DIGEST }, b: null },
     library: { rootHash: 'cd' },
   }

@@ -3,10 +3,21 @@ import { proofText } from '../../src/cli/trial-text.js'
 import type { Proof } from '../../src/index.js'
 
 const PROOF: Proof = {
-  ...{ passed: true, firmware: 'bios', accelerator: 'tcg', memory: 2 ** 31, cpus: 2, virtualization: true },
+  passed: true,
+  firmware: 'bios',
+  accelerator: 'tcg',
+  memory: 2 ** 31,
+  cpus: 2,
+  virtualization: true,
   checks: [{ name: 'host', passed: true, detail: 'up after 31 s' }],
-  ...{ events: [], seconds: 75.5, serialTail: ['login:'], shutdown: 'off', timings: [], unseen: [] },
-  ...{ screens: [], report: null },
+  events: [],
+  seconds: 75.5,
+  serialTail: ['login:'],
+  shutdown: 'off',
+  timings: [],
+  unseen: [],
+  screens: [],
+  report: null,
 }
 
 const FAILED: Proof = {

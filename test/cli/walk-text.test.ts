@@ -3,27 +3,48 @@ import { machineText, stopText, walkText } from '../../src/cli/walk-text.js'
 import type { Machine, Proof } from '../../src/index.js'
 
 const PROOF: Proof = {
-  ...{ passed: true, firmware: 'bios', accelerator: 'tcg', memory: 2 ** 31, cpus: 1, virtualization: true },
+  passed: true,
+  firmware: 'bios',
+  accelerator: 'tcg',
+  memory: 2 ** 31,
+  cpus: 1,
+  virtualization: true,
   checks: [{ name: 'host', passed: true, detail: 'up after 31 s' }],
-  ...{ events: [], seconds: 75.5, serialTail: ['login:'], shutdown: 'off', timings: [], unseen: [] },
-  ...{ screens: [], report: '/r/a' },
+  events: [],
+  seconds: 75.5,
+  serialTail: ['login:'],
+  shutdown: 'off',
+  timings: [],
+  unseen: [],
+  screens: [],
+  report: '/r/a',
 }
 const FAILED: Proof = {
   ...PROOF,
   passed: false,
   checks: [...PROOF.checks, { name: 'said web', passed: false, detail: '"2" is not one more than "2"' }],
-  ...{ serialTail: ['one', 'two'], screens: [{ name: 'failure', file: 'screen.png' }], report: '/r/b' },
+  serialTail: ['one', 'two'],
+  screens: [{ name: 'failure', file: 'screen.png' }],
+  report: '/r/b',
 }
 const UNTRIED: Proof = {
   ...FAILED,
   checks: [{ name: 'trial', passed: false, detail: 'qemu failed (exit code 1); no memory' }],
-  ...{ serialTail: [], screens: [], report: null },
+  serialTail: [],
+  screens: [],
+  report: null,
 }
 
 const pc = (name: string) =>
   ({
-    ...{ name, description: 'a PC', firmware: 'bios', memory: 2 ** 31, cpus: 1, processor: 'virtualization' },
-    ...{ otherSystem: false, board: { chipset: 'q35', bus: 'xhci', nic: 'none', screen: true, old: false } },
+    name,
+    description: 'a PC',
+    firmware: 'bios',
+    memory: 2 ** 31,
+    cpus: 1,
+    processor: 'virtualization',
+    otherSystem: false,
+    board: { chipset: 'q35', bus: 'xhci', nic: 'none', screen: true, old: false },
   }) as Machine
 
 t.test('before a boot, and after it', async (t) => {

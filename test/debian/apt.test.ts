@@ -60,8 +60,19 @@ t.test('a stanza is read, and only what installing needs is kept', async (t) => 
       .split('\n')
       .map((line) => line.split(':')[0]),
     [
-      ...['Package', 'Source', 'Version', 'Installed-Size', 'Architecture', 'Depends', 'Pre-Depends'],
-      ...['Multi-Arch', 'Section', 'Priority', 'Filename', 'Size', 'SHA256'],
+      'Package',
+      'Source',
+      'Version',
+      'Installed-Size',
+      'Architecture',
+      'Depends',
+      'Pre-Depends',
+      'Multi-Arch',
+      'Section',
+      'Priority',
+      'Filename',
+      'Size',
+      'SHA256',
     ],
   )
   t.ok(item.stanza.endsWith('\n'))
@@ -168,7 +179,12 @@ function archive(folder: string, name: string, text: string): LockedPackage {
   const filename = `pool/${name}_1%3a2_amd64.deb`
   writeFileSync(join(folder, filename), text)
   return {
-    ...{ name, version: '1:2', architecture: 'amd64', sha256: sha256(text), size: text.length, filename },
+    name,
+    version: '1:2',
+    architecture: 'amd64',
+    sha256: sha256(text),
+    size: text.length,
+    filename,
     stanza: '',
   }
 }

@@ -16,7 +16,10 @@ import { needTools } from '../support/tools.js'
 const EPOCH = 1_750_000_000
 
 const text = (target: string, content: string, rest: Partial<TarEntry> = {}): TarEntry => ({
-  ...{ target, mode: 0o644, owner: 'root:root', from: { text: content } },
+  target,
+  mode: 0o644,
+  owner: 'root:root',
+  from: { text: content },
   ...rest,
 })
 

@@ -11,7 +11,10 @@ import { LEAST_ESP } from '../../src/stick/limits.js'
 import { needTools, ODD_NAME } from '../support/tools.js'
 
 const request = (size: number, source: string) => ({
-  ...{ label: 'KEYVISOR', serial: '12345678', size, epoch: 1_750_000_000 },
+  label: 'KEYVISOR',
+  serial: '12345678',
+  size,
+  epoch: 1_750_000_000,
   files: [{ path: 'EFI/debian/grub.cfg', source }],
 })
 

@@ -48,7 +48,9 @@ const BASES: Record<StickName, Members> = {
     guests: [
       {
         ...SYSTEM,
-        ...{ cpus: { min: 1 }, memory: { min: '300MiB' }, autostart: { order: 20 } },
+        cpus: { min: 1 },
+        memory: { min: '300MiB' },
+        autostart: { order: 20 },
         disks: [{}, {}, { image: 'counter-41.raw' }],
         nics: [{ network: 'nat' }, {}],
       },
@@ -72,7 +74,8 @@ const BASES: Record<StickName, Members> = {
   },
   emulated: {
     guests: ['system', 'counter', 'usual'].map((name) => ({
-      ...{ name, source: { image: 'starter.raw', format: 'raw' } },
+      name,
+      source: { image: 'starter.raw', format: 'raw' },
       memory: '256MiB',
     })),
   },

@@ -40,8 +40,13 @@ const guest: GuestEvent = {
   note: '',
   confinement: { user: 'libvirt-qemu', apparmor: 'libvirt-1 (enforce)', seccomp: true },
   hardware: {
-    ...{ uuid: 'u', serial: 's', macs: ['52:54:00:00:00:01'], diskSerials: ['d'] },
-    ...{ memory: 536_870_912, cpus: 2, accelerator: 'kvm' },
+    uuid: 'u',
+    serial: 's',
+    macs: ['52:54:00:00:00:01'],
+    diskSerials: ['d'],
+    memory: 536_870_912,
+    cpus: 2,
+    accelerator: 'kvm',
   },
 }
 const events: ReportEvent[] = [

@@ -30,7 +30,9 @@ const text = (entries: TarEntry[], target: string): string | undefined => {
 
 t.test('what the profile decides stands in the root', async (t) => {
   const host = planned({
-    ...{ hostname: 'stick', locale: 'de_DE.UTF-8', keyboard: 'de' },
+    hostname: 'stick',
+    locale: 'de_DE.UTF-8',
+    keyboard: 'de',
     admin: { name: 'ada', sshKeys: [KEY] },
     network: { uplink: { address: '192.0.2.7/24', gateway: '192.0.2.1', dns: ['192.0.2.53', '192.0.2.54'] } },
   })

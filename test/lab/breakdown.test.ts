@@ -26,13 +26,19 @@ function trialThat(t: Test, events: ReportEvent[], ended: Promise<'off'>): Trial
   ended.catch(() => {})
   const pc = { firmware: 'bios', memory: 2 ** 31, cpus: 1, accelerator: 'tcg', virtualization: true }
   return {
-    ...{ pc: { ...pc, serialLog }, manifest: { guests: [] }, events, ended },
+    pc: { ...pc, serialLog },
+    manifest: { guests: [] },
+    events,
+    ended,
     shutDown: () => ended,
   } as unknown as Trial
 }
 
 const watching = (reached: Promise<void>) => ({
-  ...{ reached, timeline: openTimeline(), screens: null, report: null },
+  reached,
+  timeline: openTimeline(),
+  screens: null,
+  report: null,
 })
 
 const lines = (checks: readonly { name: string; passed: boolean; detail: string }[]) =>

@@ -5,7 +5,9 @@ import { type Sizing, sizesOn, tooMuchOf } from '../../src/lab/expected-sizes.js
 import type { ManifestGuest } from '../../src/stick/manifest.js'
 
 const web = {
-  ...{ name: 'web', autostart: 10, cpus: { min: 1, max: 2 } },
+  name: 'web',
+  autostart: 10,
+  cpus: { min: 1, max: 2 },
   memory: { min: 256 * MiB, max: 512 * MiB },
 } as unknown as ManifestGuest
 

@@ -27,8 +27,19 @@ const host: HostEvent = {
 
 function guest(name: string, state: GuestEvent['state'], reason = ''): GuestEvent {
   return {
-    ...{ event: 'guest', name, state, reason, accelerator: 'kvm', memory: 1, cpus: 1, seconds: 20.2 },
-    ...{ said: '', hypervisor: '', note: '', confinement: null, hardware: null },
+    event: 'guest',
+    name,
+    state,
+    reason,
+    accelerator: 'kvm',
+    memory: 1,
+    cpus: 1,
+    seconds: 20.2,
+    said: '',
+    hypervisor: '',
+    note: '',
+    confinement: null,
+    hardware: null,
   }
 }
 

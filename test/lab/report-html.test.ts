@@ -44,7 +44,12 @@ t.test('in a browser', async (t) => {
       NAMES.map((name) => (name === FAILED ? 'FAILED' : 'passed')),
     )
     t.strictSame(texts(overview, /<th scope="col">(.*?)<\/th>/gs), [
-      ...['PC', 'verdict', 'host', 'guest counter', 'shutdown', 'problems'],
+      'PC',
+      'verdict',
+      'host',
+      'guest counter',
+      'shutdown',
+      'problems',
     ])
   })
 

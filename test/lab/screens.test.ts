@@ -22,7 +22,10 @@ async function played(t: Test, ssh: string[] | null = null) {
   const screen = { png: NOT_YET, shots: 0 }
   const events: object[] = []
   const trial = {
-    ...{ folder: join(folder, 'trial'), ssh, events, manifest: { guests: [] as object[] } },
+    folder: join(folder, 'trial'),
+    ssh,
+    events,
+    manifest: { guests: [] as object[] },
     async screenshot(path: string) {
       screen.shots++
       await writeFile(path, screen.png)
@@ -34,7 +37,10 @@ async function played(t: Test, ssh: string[] | null = null) {
 
 const taken = (report: string, file: string) => readFileSync(join(report, file))
 const guest = (name: string, more: object = {}) => ({
-  ...{ event: 'guest', name, state: 'ready', confinement: {} },
+  event: 'guest',
+  name,
+  state: 'ready',
+  confinement: {},
   ...more,
 })
 
@@ -146,13 +152,14 @@ t.test("each running guest's own screen, whatever it is called", async (t) => {
      esac`,
   )
   events.push(
-    ...[
-      { event: 'host' },
-      guest('web'),
-      guest('off', { confinement: null }),
-      guest('spare', { state: 'skipped' }),
-    ],
-    ...[guest('none'), guest("it's; exit 1", { state: 'failed' }), guest('odd'), { event: 'done' }],
+    { event: 'host' },
+    guest('web'),
+    guest('off', { confinement: null }),
+    guest('spare', { state: 'skipped' }),
+    guest('none'),
+    guest("it's; exit 1", { state: 'failed' }),
+    guest('odd'),
+    { event: 'done' },
   )
   screens.watch(trial)
   await screens.close(trial, { done: true, good: true })
@@ -176,14 +183,10 @@ t.test('the guest that a stick still waits for, when time is up', async (t) => {
   writeFileSync(shown, picture(7))
   trial.ssh = await stickWith(t, `[ "$5" != last ] && cat '${shown}' > "$6"`)
   const listed = [
-    ...[
-      { name: 'web', autostart: 10 },
-      { name: 'mute', autostart: 20 },
-    ],
-    ...[
-      { name: 'last', autostart: 30 },
-      { name: 'manual', autostart: null },
-    ],
+    { name: 'web', autostart: 10 },
+    { name: 'mute', autostart: 20 },
+    { name: 'last', autostart: 30 },
+    { name: 'manual', autostart: null },
   ]
   trial.manifest.guests.push(...(listed as unknown as typeof trial.manifest.guests))
   events.push({ event: 'host' }, guest('web'))

@@ -9,19 +9,43 @@ const PC = { firmware: 'bios', memory: 2 * GiB, cpus: 2 } as const
 const UUID = '3a1e0b4c-0000-8000-8000-000000000001'
 
 const host: HostEvent = {
-  ...{ event: 'host', name: 'walk', firmware: 'bios', secureBoot: 'unsupported', accelerator: 'kvm' },
-  ...{ memory: PC.memory, cpus: PC.cpus, seconds: 31 },
-  ...{ version: 2, architecture: 'amd64', slot: 'a', slots: { a: null, b: null } },
+  event: 'host',
+  name: 'walk',
+  firmware: 'bios',
+  secureBoot: 'unsupported',
+  accelerator: 'kvm',
+  memory: PC.memory,
+  cpus: PC.cpus,
+  seconds: 31,
+  version: 2,
+  architecture: 'amd64',
+  slot: 'a',
+  slots: { a: null, b: null },
 }
 
 const hardware: Hardware = {
-  ...{ uuid: UUID, macs: ['52:54:00:00:00:01'], serial: 'KV-1', diskSerials: ['KV-d1', 'KV-d2'] },
-  ...{ memory: 512 * MiB, cpus: 2, accelerator: 'kvm' },
+  uuid: UUID,
+  macs: ['52:54:00:00:00:01'],
+  serial: 'KV-1',
+  diskSerials: ['KV-d1', 'KV-d2'],
+  memory: 512 * MiB,
+  cpus: 2,
+  accelerator: 'kvm',
 }
 
 const ready: GuestEvent = {
-  ...{ event: 'guest', name: 'counter', state: 'ready', reason: '', accelerator: 'kvm', seconds: 20 },
-  ...{ memory: 512 * MiB, cpus: 2, said: 'start number 1', hypervisor: 'KVM', note: '', confinement: null },
+  event: 'guest',
+  name: 'counter',
+  state: 'ready',
+  reason: '',
+  accelerator: 'kvm',
+  seconds: 20,
+  memory: 512 * MiB,
+  cpus: 2,
+  said: 'start number 1',
+  hypervisor: 'KVM',
+  note: '',
+  confinement: null,
   hardware,
 }
 
@@ -36,7 +60,12 @@ const counter = {
 const forgetful: ManifestGuest = { ...counter, changes: 'discard' }
 
 const planned: Sized = {
-  ...{ name: 'counter', start: true, reason: '', memory: 512 * MiB, cpus: 2, accelerator: 'kvm' },
+  name: 'counter',
+  start: true,
+  reason: '',
+  memory: 512 * MiB,
+  cpus: 2,
+  accelerator: 'kvm',
 }
 
 /** A stop on a PC of this name, where the guest was so. */

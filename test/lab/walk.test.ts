@@ -69,7 +69,10 @@ t.test('a PC that QEMU cannot be fails by name, with its last words, and the nex
     [true, false, false, true],
   )
   t.match(runs[1]?.proof, {
-    ...{ memory: machines[1]?.memory, accelerator: 'tcg', virtualization: false, events: [] },
+    memory: machines[1]?.memory,
+    accelerator: 'tcg',
+    virtualization: false,
+    events: [],
     checks: [
       {
         name: 'trial',

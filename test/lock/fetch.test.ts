@@ -36,7 +36,9 @@ t.test('archives: the mirror of today, where the lock found them, and snapshots 
   t.strictSame(archivesOf(lock), found)
   const snapshots = ['https://snapshot.example.org/debian/', 'http://other.example/debian']
   t.strictSame(archivesOf(lock, { mirror: 'http://near.example/debian', snapshots }), [
-    ...['http://near.example/debian', ...found, 'https://snapshot.example.org/debian'],
+    'http://near.example/debian',
+    ...found,
+    'https://snapshot.example.org/debian',
   ])
 })
 

@@ -95,7 +95,10 @@ async function volumeGroup(folder: string): Promise<string | undefined> {
 }
 
 const disk = (path: string, format: PcDisk['format'], bus: PcDisk['bus'], before: boolean): PcDisk => ({
-  ...{ path, format, bus, before },
+  path,
+  format,
+  bus,
+  before,
 })
 
 if (

@@ -24,7 +24,8 @@ if (stick) {
     stick.image,
     machines,
     {
-      ...{ accelerator: 'tcg', ssh: true },
+      accelerator: 'tcg',
+      ssh: true,
       visit: async (trial) => {
         const info = 'sudo qemu-img info -U -f qcow2 --backing-chain'
         const disks = ['disk', 'disk-1', 'disk-2'].map((name) => `/data/guests/reader/${name}.qcow2`)

@@ -38,8 +38,13 @@ const WRITTEN: Record<string, Bytes> = {
 
 /** What is answered with EIO: the first of these calls in any thread. An unpacked tools tree is not fsynced. */
 const CALLS: Record<string, string[]> = {
-  ...{ fetch: ['fsync'], tools: ['rename'], 'tree.host': ['fsync', 'rename'], root: ['fsync', 'pwrite64'] },
-  ...{ library: ['fsync', 'rename'], loader: ['fsync'], esp: ['fsync', 'rename'] },
+  fetch: ['fsync'],
+  tools: ['rename'],
+  'tree.host': ['fsync', 'rename'],
+  root: ['fsync', 'pwrite64'],
+  library: ['fsync', 'rename'],
+  loader: ['fsync'],
+  esp: ['fsync', 'rename'],
   image: ['fsync', 'rename', 'pwrite64'],
 }
 

@@ -202,7 +202,9 @@ const closed = (
   properties: Record<string, object>,
   optional: Record<string, object> = {},
 ) => ({
-  ...{ type: 'object', additionalProperties: false, required },
+  type: 'object',
+  additionalProperties: false,
+  required,
   properties: { ...properties, ...optional },
 })
 const list = (items: object) => ({ type: 'array', minItems: 1, items })
@@ -344,7 +346,9 @@ if (needTools(t, ...TOOLS)) {
   const minimal = await published('minimal', { kinds: ['xz', 'bmap', 'sums'], bundle: 'tar' })
   const request: ArtifactsRequest = {
     kinds: ['zst', 'bmap', 'sbom', 'provenance'],
-    ...{ changesFrom: minimal.manifestFile, sign: { key: `${key}.key` }, bundle: 'zip' },
+    changesFrom: minimal.manifestFile,
+    sign: { key: `${key}.key` },
+    bundle: 'zip',
   }
   const demo = await published('demo', request)
 

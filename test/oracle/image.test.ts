@@ -85,7 +85,10 @@ function tables(image: string, manifest: Manifest): void {
     t.equal(listed.id.toLowerCase(), manifest.layout.diskGuid)
     t.strictSame(
       listed.partitions.map((found: { name: string; start: number; size: number; uuid: string }) => [
-        ...[found.name, found.start, found.start + found.size - 1, found.uuid.toLowerCase()],
+        found.name,
+        found.start,
+        found.start + found.size - 1,
+        found.uuid.toLowerCase(),
       ]),
       manifest.layout.partitions.map(({ name, first, last, guid }) => [name, first, last, guid]),
     )
@@ -103,8 +106,14 @@ function partitions(result: BuildResult): void {
     t.match((await sha256File(esp)).sha256, manifest.payloads['esp']?.sha256)
     const { stdout } = await run('mdir', '-/', '-b', '-i', esp, '::')
     for (const path of [
-      ...['/EFI/BOOT/BOOTX64.EFI', '/EFI/BOOT/grubx64.efi', '/EFI/debian/grub.cfg', '/EFI/debian/grubenv'],
-      ...['/a/vmlinuz', '/a/initrd.img', '/a/boot.cfg', '/keyvisor/manifest.json'],
+      '/EFI/BOOT/BOOTX64.EFI',
+      '/EFI/BOOT/grubx64.efi',
+      '/EFI/debian/grub.cfg',
+      '/EFI/debian/grubenv',
+      '/a/vmlinuz',
+      '/a/initrd.img',
+      '/a/boot.cfg',
+      '/keyvisor/manifest.json',
     ])
       t.match(stdout, `::${path}\n`)
     for (const path of ['EFI/debian/grub.cfg', 'a/boot.cfg']) {

@@ -21,10 +21,25 @@ if (tools) {
   await writeFile(join(folder, 'other.raw'), Buffer.alloc(MiB))
 
   const pcOf = ({ firmware, memory, cpus, processor, board, otherSystem }: Machine): VirtualPc => ({
-    ...{ firmware, memory, cpus, board, virtualization: processor === 'virtualization' },
-    ...{ accelerator: 'tcg', network: '10.0.2.0/24', clock: null, forwards: [], vnc: null, credentials: {} },
-    ...{ stick: 'stick.qcow2', keep: true, variables: 'variables.fd', qmp: 'qmp' },
-    ...{ serialLog: 'serial.log', reportLog: 'report.jsonl', writeLog: null, collector: null },
+    firmware,
+    memory,
+    cpus,
+    board,
+    virtualization: processor === 'virtualization',
+    accelerator: 'tcg',
+    network: '10.0.2.0/24',
+    clock: null,
+    forwards: [],
+    vnc: null,
+    credentials: {},
+    stick: 'stick.qcow2',
+    keep: true,
+    variables: 'variables.fd',
+    qmp: 'qmp',
+    serialLog: 'serial.log',
+    reportLog: 'report.jsonl',
+    writeLog: null,
+    collector: null,
     disks: otherSystem ? [{ path: 'other.raw', format: 'raw', bus: 'sata', before: true }] : [],
   })
 

@@ -14,18 +14,26 @@ import { socketFolder } from '../support/lab.js'
 
 function pcIn(folder: string): VirtualPc {
   return {
-    ...{ firmware: 'bios', memory: 2 ** 30, cpus: 1, accelerator: 'tcg', keep: false, vnc: null },
-    ...{
-      virtualization: true,
-      board: USUAL_BOARD,
-      disks: [],
-      network: '10.0.2.0/24',
-      clock: null,
-      writeLog: null,
-      collector: null,
-    },
-    ...{ stick: join(folder, 'stick'), variables: join(folder, 'variables'), qmp: 'qmp', forwards: [] },
-    ...{ serialLog: join(folder, 'serial.log'), reportLog: join(folder, 'report.jsonl'), credentials: {} },
+    firmware: 'bios',
+    memory: 2 ** 30,
+    cpus: 1,
+    accelerator: 'tcg',
+    keep: false,
+    vnc: null,
+    virtualization: true,
+    board: USUAL_BOARD,
+    disks: [],
+    network: '10.0.2.0/24',
+    clock: null,
+    writeLog: null,
+    collector: null,
+    stick: join(folder, 'stick'),
+    variables: join(folder, 'variables'),
+    qmp: 'qmp',
+    forwards: [],
+    serialLog: join(folder, 'serial.log'),
+    reportLog: join(folder, 'report.jsonl'),
+    credentials: {},
   }
 }
 

@@ -291,8 +291,19 @@ t.test('equal trees are one stage', async (t) => {
   t.not(before['tree.web'], before['tree.other'])
   const names = stageList(planStages(planned, facts)).map(({ name }) => name)
   t.strictSame(names, [
-    ...['tree.host', 'root', 'tree.web', 'tree.other', 'disk.web', 'disk.twin', 'disk.other'],
-    ...[...IMPORTS, 'library', 'loader', 'esp', 'settings', 'image'],
+    'tree.host',
+    'root',
+    'tree.web',
+    'tree.other',
+    'disk.web',
+    'disk.twin',
+    'disk.other',
+    ...IMPORTS,
+    'library',
+    'loader',
+    'esp',
+    'settings',
+    'image',
   ])
 })
 

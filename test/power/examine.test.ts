@@ -41,7 +41,8 @@ const gpt = (sectors: number, partitions: { number: number; first: number; last:
     sectors,
     partitions.map((partition) => ({
       ...partition,
-      ...{ type: ARCHITECTURES.amd64.rootPartition, attributes: 0n },
+      type: ARCHITECTURES.amd64.rootPartition,
+      attributes: 0n,
       guid: `6a508528-97c0-4f7c-8a53-b0c5d1d6b00${partition.number}`,
     })),
   )

@@ -57,8 +57,10 @@ export async function openExaminer(
   const firstSector = await firstSectorOf(inspection.path)
   const settings = inspection.partitions.find(({ name }) => name === 'settings')
   const files = {
-    ...{ base, data: join(folder, 'data.img') },
-    ...{ overlay: join(folder, 'overlay.qcow2'), root: join(folder, 'root.img') },
+    base,
+    data: join(folder, 'data.img'),
+    overlay: join(folder, 'overlay.qcow2'),
+    root: join(folder, 'root.img'),
     extent: await rootExtent(base),
   }
   return {

@@ -23,7 +23,8 @@ async function decoded(log: Buffer): Promise<LogEntry[]> {
 function madeUp(entries = 3): Buffer {
   return Buffer.concat([
     encodeLogSuperblock({ entries, sectorBytes: 512 }),
-    ...[encodeLogEntry({ ...write, at: 4096, bytes: 1024 }), Buffer.alloc(1024, 'x')],
+    encodeLogEntry({ ...write, at: 4096, bytes: 1024 }),
+    Buffer.alloc(1024, 'x'),
     encodeLogEntry({ ...write, discard: true, at: MiB, bytes: MiB }),
     encodeLogEntry({ ...write, flush: true }),
   ])
@@ -40,7 +41,8 @@ t.test('a mark and FUA, in sectors of 4 KiB', async (t) => {
   const log = Buffer.concat([
     encodeLogSuperblock({ entries: 2, sectorBytes: 4096 }),
     encodeLogEntry({ ...write, mark: 'here' }, 4096),
-    ...[encodeLogEntry({ ...write, fua: true, at: 8192, bytes: 4096 }, 4096), Buffer.alloc(4096)],
+    encodeLogEntry({ ...write, fua: true, at: 8192, bytes: 4096 }, 4096),
+    Buffer.alloc(4096),
   ])
   t.match(await decoded(log), [
     { mark: 'here', bytes: 0, end: 8192 },

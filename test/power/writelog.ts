@@ -135,8 +135,15 @@ function decodeEntry(sector: Buffer, index: number, start: Bytes, sectorBytes: B
   if (textBytes > sectorBytes - ENTRY.bytes) throw damaged(index, `its text has ${textBytes} bytes`)
   const text = sector.toString('latin1', ENTRY.bytes, ENTRY.bytes + textBytes)
   return {
-    ...{ index, flush: has(FLAG.flush), fua: has(FLAG.fua), discard: has(FLAG.discard) },
-    ...{ mark: has(FLAG.mark) ? text : null, at, bytes, from, end },
+    index,
+    flush: has(FLAG.flush),
+    fua: has(FLAG.fua),
+    discard: has(FLAG.discard),
+    mark: has(FLAG.mark) ? text : null,
+    at,
+    bytes,
+    from,
+    end,
   }
 }
 

@@ -21,18 +21,26 @@ if (tools) {
     await image('create', '-q', '-f', 'qcow2', stick, '64M')
     await writeFile(writeLog, '')
     const pc: VirtualPc = {
-      ...{
-        firmware: 'bios',
-        memory: GiB / 4,
-        cpus: 1,
-        accelerator: 'tcg',
-        virtualization: true,
-        board: USUAL_BOARD,
-        disks: [],
-      },
-      ...{ network: '10.0.2.0/24', clock: null, stick, keep: true, variables: '', qmp: 'qmp', forwards: [] },
-      ...{ serialLog: join(folder, 'serial.log'), reportLog: join(folder, 'report.jsonl'), vnc: null },
-      ...{ writeLog, collector: '10.0.2.100:7777', credentials: {} },
+      firmware: 'bios',
+      memory: GiB / 4,
+      cpus: 1,
+      accelerator: 'tcg',
+      virtualization: true,
+      board: USUAL_BOARD,
+      disks: [],
+      network: '10.0.2.0/24',
+      clock: null,
+      stick,
+      keep: true,
+      variables: '',
+      qmp: 'qmp',
+      forwards: [],
+      serialLog: join(folder, 'serial.log'),
+      reportLog: join(folder, 'report.jsonl'),
+      vnc: null,
+      writeLog,
+      collector: '10.0.2.100:7777',
+      credentials: {},
     }
     const session = await startSession(pc, folder, [], { onEvent() {}, onSerial() {} }, tools)
     const said = [

@@ -14,7 +14,10 @@ host:
 `
 
 const problem = (path: string): Problem => ({
-  ...{ code: 'refused-by-root', severity: 'error', file: '', path },
+  code: 'refused-by-root',
+  severity: 'error',
+  file: '',
+  path,
   message: 'no room',
 })
 

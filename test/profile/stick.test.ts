@@ -13,8 +13,14 @@ import type { Guest, Profile, Stick } from '../../src/yaml/profile.gen.js'
 import { below, holds } from '../support/property.js'
 
 const lock: Lock = {
-  ...{ version: 1, epoch: 1_750_000_000, requests: '', asked: [], packages: {} },
-  ...{ sources: {}, sets: {}, files: {} },
+  version: 1,
+  epoch: 1_750_000_000,
+  requests: '',
+  asked: [],
+  packages: {},
+  sources: {},
+  sets: {},
+  files: {},
 }
 
 function planOf(profile: Profile) {

@@ -56,7 +56,11 @@ const plan = {
 } as Plan
 
 const manifest = {
-  ...{ version: MANIFEST_VERSION, name: 'demo', builder: '0.1.0', epoch: 1_764_201_600, key: sha256('key') },
+  version: MANIFEST_VERSION,
+  name: 'demo',
+  builder: '0.1.0',
+  epoch: 1_764_201_600,
+  key: sha256('key'),
   image: { file: 'demo.img', size: 2 * GiB, smallestStick: 3 * GiB },
   architecture: 'amd64',
   slots: { a: { size: 100 * MiB }, b: null },
@@ -203,7 +207,11 @@ t.test('an earlier manifest is read, and anything else refused', async (t) => {
     return JSON.stringify(copy)
   }
   for (const text of [
-    ...['', '{}', 'null', '[]', readFileSync(path, 'utf8').slice(0, 100)],
+    '',
+    '{}',
+    'null',
+    '[]',
+    readFileSync(path, 'utf8').slice(0, 100),
     changed((copy) => void copy.packages.host.push(deb('a|b', '1'))),
     changed((copy) => void copy.packages.host.push(deb('a', '\u001b[2J'))),
     changed((copy) => void Object.assign(copy.image, { size: -1 })),

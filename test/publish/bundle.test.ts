@@ -28,7 +28,10 @@ function folders(t: Test): string[] {
 }
 
 const request = (form: BundleForm, folder: string) => ({
-  ...{ form, path: join(folder, `bundle.${form}`), epoch: EPOCH, mode: 0o640 },
+  form,
+  path: join(folder, `bundle.${form}`),
+  epoch: EPOCH,
+  mode: 0o640,
   files: ['a.img', 'b.json'].map((file) => join(folder, file)),
 })
 

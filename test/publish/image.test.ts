@@ -72,7 +72,8 @@ t.test('ranges have their digests however the bytes come', async (t) => {
     { first: 60, last: 63 },
   ]
   const expected = ranges.map(({ first, last }) => ({
-    ...{ first, last },
+    first,
+    last,
     sha256: sha256(bytes.subarray(first * BMAP_BLOCK, (last + 1) * BMAP_BLOCK)),
   }))
   const areTheSame = (lengths: number[]) => {

@@ -7,8 +7,15 @@ const digest = '0'.repeat(64)
 
 t.test('each artifact that was not made now has a warning; other files have none', async (t) => {
   const folder = t.testdir({
-    ...{ 'a.img': '', 'a.manifest.json': '', 'a.img.zst': '', 'a.bmap': '', 'a.zip': '' },
-    ...{ 'b.img.zst': '', 'a.txt': '', SHA256SUMS: `${digest}  a.img\n`, 'SHA256SUMS.minisig': '' },
+    'a.img': '',
+    'a.manifest.json': '',
+    'a.img.zst': '',
+    'a.bmap': '',
+    'a.zip': '',
+    'b.img.zst': '',
+    'a.txt': '',
+    SHA256SUMS: `${digest}  a.img\n`,
+    'SHA256SUMS.minisig': '',
   })
   const found = await outdatedArtifacts(folder, 'a', [
     artifact(`${folder}/a.img`),

@@ -46,7 +46,8 @@ async function fixture(t: { testdir(): string }): Promise<Fixture> {
     return key
   }
   return {
-    ...{ store, deb },
+    store,
+    deb,
     async stage(name, days, ...texts) {
       const objects: Record<string, { sha256: string; size: number }> = {}
       for (const text of texts) objects[text] = { sha256: await deb(text, days), size: text.length }

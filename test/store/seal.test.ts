@@ -80,8 +80,13 @@ t.test('a tools tree with one flipped byte is unpacked anew, and a sound one is 
   const path = join(folder, 'tool.deb')
   await systemTools.run({ tool: 'dpkg-deb', args: ['--build', join(folder, 'package'), path] })
   const item = {
-    ...{ name: 'tool', version: '1', architecture: 'all', sha256: '', size: 0 },
-    ...{ filename: '', stanza: '' },
+    name: 'tool',
+    version: '1',
+    architecture: 'all',
+    sha256: '',
+    size: 0,
+    filename: '',
+    stanza: '',
   }
   const store = await Store.open(join(folder, 'store'))
   let unpacked = 0

@@ -49,8 +49,13 @@ t.test('a sound store stays as it is', async (t) => {
     ])
   const before = times()
   t.strictSame(await verify(store), {
-    ...{ folder: store.folder, objects: 3, records: 1, trees: 1, bytes: 17 },
-    ...{ damage: [], stale: [] },
+    folder: store.folder,
+    objects: 3,
+    records: 1,
+    trees: 1,
+    bytes: 17,
+    damage: [],
+    stale: [],
   })
   t.strictSame(times(), before, 'to be verified is not to be used')
 })

@@ -33,12 +33,20 @@ export async function openPage(html: string, folder: string): Promise<Opened> {
   const page = join(folder, 'page.html')
   writeFileSync(page, html)
   const args = [
-    ...['--headless', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run', '--disable-sync'],
-    ...['--disable-background-networking', '--disable-component-update', `--user-data-dir=${folder}/profile`],
+    '--headless',
+    '--disable-gpu',
+    '--disable-dev-shm-usage',
+    '--no-first-run',
+    '--disable-sync',
+    '--disable-background-networking',
+    '--disable-component-update',
+    `--user-data-dir=${folder}/profile`,
     // Chromium's sandbox does not start for root.
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-    ...[`--proxy-server=http://127.0.0.1:${(proxy.address() as AddressInfo).port}`],
-    ...['--proxy-bypass-list=<-loopback>', '--dump-dom', pathToFileURL(page).href],
+    `--proxy-server=http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    '--proxy-bypass-list=<-loopback>',
+    '--dump-dom',
+    pathToFileURL(page).href,
   ]
   try {
     const call = { tool: 'chromium', args, env: { HOME: folder }, timeout: 60 }

@@ -10,7 +10,11 @@ import type { Store } from '../../src/store/store.js'
 /** A package whose .deb has this text. */
 export function item(name: string, text: string, version = '1:2'): LockedPackage {
   return {
-    ...{ name, version, architecture: 'amd64', sha256: sha256(text), size: text.length },
+    name,
+    version,
+    architecture: 'amd64',
+    sha256: sha256(text),
+    size: text.length,
     filename: `pool/${name}_2_amd64.deb`,
     stanza: `Package: ${name}\n`,
   }
@@ -21,7 +25,11 @@ export function lockOf(sets: Record<string, LockedPackage[]>): Lock {
   const id = ({ name, version }: LockedPackage) => `${name}_${version}_amd64`
   const all = Object.values(sets).flat()
   return {
-    ...{ version: 2, epoch: 1, requests: '', asked: [], files: {} },
+    version: 2,
+    epoch: 1,
+    requests: '',
+    asked: [],
+    files: {},
     packages: Object.fromEntries(all.map((item) => [id(item), item])),
     sources: { trixie: ['deb file:/nonexistent trixie main'] },
     sets: Object.fromEntries(Object.entries(sets).map(([set, items]) => [set, items.map(id)])),

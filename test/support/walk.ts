@@ -25,7 +25,13 @@ const [script, img, frame, style, link, comment, control] = ATTACKS as [
 
 export const FAILED = 'old laptop'
 export const NAMES = [
-  ...['office', 'server', FAILED, 'secure boot', 'no network', 'large', 'emulated'],
+  'office',
+  'server',
+  FAILED,
+  'secure boot',
+  'no network',
+  'large',
+  'emulated',
   `hostile ${script} ${comment} ${control}`,
 ]
 
@@ -34,29 +40,40 @@ const done = { event: 'done', seconds: 61 }
 
 function guest(more: object = {}): object {
   return {
-    ...{ event: 'guest', name: 'counter', state: 'ready', reason: '', accelerator: 'kvm', memory: 2 ** 29 },
-    ...{
-      cpus: 2,
-      seconds: 20.2,
-      said: 'start number 3',
-      hypervisor: 'KVM',
-      note: '',
-      confinement: null,
-      hardware: null,
-      ...more,
-    },
+    event: 'guest',
+    name: 'counter',
+    state: 'ready',
+    reason: '',
+    accelerator: 'kvm',
+    memory: 2 ** 29,
+    cpus: 2,
+    seconds: 20.2,
+    said: 'start number 3',
+    hypervisor: 'KVM',
+    note: '',
+    confinement: null,
+    hardware: null,
+    ...more,
   }
 }
 
 function proof(events: object[], more: Partial<Proof> = {}): Proof {
   return {
-    ...{ passed: true, firmware: 'uefi', accelerator: 'tcg', memory: 2 ** 31, cpus: 2, virtualization: true },
+    passed: true,
+    firmware: 'uefi',
+    accelerator: 'tcg',
+    memory: 2 ** 31,
+    cpus: 2,
+    virtualization: true,
     checks: [
       { name: 'host', passed: true, detail: 'up after 31 s' },
       { name: 'guest counter', passed: true, detail: 'ready after 20 s' },
       { name: 'shutdown', passed: true, detail: 'switched itself off' },
     ],
-    ...{ events: events as ReportEvent[], seconds: 75.5, serialTail: ['demo login:'], shutdown: 'off' },
+    events: events as ReportEvent[],
+    seconds: 75.5,
+    serialTail: ['demo login:'],
+    shutdown: 'off',
     timings: [
       { name: 'grub', here: 2, stick: null },
       { name: 'host', here: 38.5, stick: 31.4 },
@@ -66,7 +83,9 @@ function proof(events: object[], more: Partial<Proof> = {}): Proof {
       { name: 'firmware', file: 'firmware.png' },
       { name: 'guest counter', file: 'guest-1.png' },
     ],
-    ...{ unseen: ['grub: it said nothing'], report: null, ...more },
+    unseen: ['grub: it said nothing'],
+    report: null,
+    ...more,
   } as Proof
 }
 
@@ -77,8 +96,11 @@ const failed = proof([{ event: 'problem', code: img, message: frame }], {
     { name: 'host', passed: false, detail: 'it did not say that it is up within 40 s' },
     { name: `problem ${img}`, passed: false, detail: frame },
   ],
-  ...{ serialTail: [link, style, 'Kernel panic - not syncing'], shutdown: 'killed', timings: [] },
-  ...{ screens: [{ name: 'failure', file: 'screen.png' }], unseen: [img] },
+  serialTail: [link, style, 'Kernel panic - not syncing'],
+  shutdown: 'killed',
+  timings: [],
+  screens: [{ name: 'failure', file: 'screen.png' }],
+  unseen: [img],
 })
 
 /** Members of a wrong type, as a stick may send them. */

@@ -60,8 +60,17 @@ const { kernels } = ARCHITECTURES[USUAL_ARCHITECTURE]
  * mmdebstrap's own variant with apt gives other bytes from version to version.
  */
 const GUEST_PACKAGES = [
-  ...['systemd', 'systemd-sysv', 'systemd-resolved', 'dbus', 'udev', 'kmod', 'iproute2', 'e2fsprogs'],
-  ...['initramfs-tools', 'zstd', 'apt'],
+  'systemd',
+  'systemd-sysv',
+  'systemd-resolved',
+  'dbus',
+  'udev',
+  'kmod',
+  'iproute2',
+  'e2fsprogs',
+  'initramfs-tools',
+  'zstd',
+  'apt',
 ]
 
 /** The packages asked for, sorted: the bootable base, a kernel for the guest's devices, and the user's. */

@@ -42,8 +42,12 @@ export function makeFiles(folder: string): Files {
   const below = (path: string) => join(folder, path)
   for (const name of ['profile', 'out']) mkdirSync(below(name))
   const files = {
-    ...{ folder, profile: below('profile/faulty.yaml'), lock: below('profile/faulty.lock.json') },
-    ...{ out: below('out'), image: below('out/faulty.img'), manifest: below('out/faulty.manifest.json') },
+    folder,
+    profile: below('profile/faulty.yaml'),
+    lock: below('profile/faulty.lock.json'),
+    out: below('out'),
+    image: below('out/faulty.img'),
+    manifest: below('out/faulty.manifest.json'),
   }
   writeFileSync(files.profile, PROFILE)
   writeFileSync(below('profile/guest.raw'), Buffer.alloc(4 * MiB, 'a disk of a guest'))
@@ -75,12 +79,10 @@ export async function smallVerbs({ folder, profile }: Files): Promise<Verb[]> {
       ready: old,
     },
     {
-      ...{
-        ...common,
-        name: 'store verify',
-        args: ['store', 'verify', '--json'],
-        ready: () => damaged(opened),
-      },
+      ...common,
+      name: 'store verify',
+      args: ['store', 'verify', '--json'],
+      ready: () => damaged(opened),
       storeWrong: () => soundKept(opened),
     },
   ]
