@@ -27,6 +27,10 @@ export function closureOf(module, root = ROOT) {
 
 function usedBy(path, root) {
   const text = readFileSync(join(root, path), 'utf8')
+  if (/\bimport\(|\brequire\(|new Worker\(/.test(text))
+    throw new Error(
+      `${path} loads a module as it runs, which no digest of its maker would see: import it by name`,
+    )
   const imports = [...text.matchAll(/^(?:import|export) (?!type )[^;'"]*?from '(\.[^']+)\.js'/gm)]
   const modules = imports.map(([, specifier]) => `${posix.join(posix.dirname(path), specifier)}.ts`)
   const assets = [...text.matchAll(/packageFile\('(src\/[^']+)'\)/g)].flatMap(([, asset]) =>

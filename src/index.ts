@@ -12,6 +12,7 @@
 
 export type { Firmware } from './arch/architecture.js'
 export type { Json, Sha256 } from './base/digests.js'
+export { allocatedBytes } from './base/disk-usage.js'
 export { EXIT, Interrupted, KeyvisorError, type Position, type Problem } from './base/errors.js'
 export { errorHint, errorWords, fileError } from './base/file-errors.js'
 export type { JsonChange } from './base/json-changes.js'

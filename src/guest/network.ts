@@ -4,6 +4,7 @@
  * Free of `node:` imports: the stick runs this file under qjs.
  * Left out: finding out what the PC's network is (`aboard/uplink.ts`).
  */
+import { overlap } from '../base/ipv4.js'
 import type { Guest, GuestNetwork } from './definition.js'
 
 /**
@@ -52,19 +53,4 @@ export function placeNetwork<G extends Guest<unknown>>(
 /** The first three bytes, which a /24 has for its own. */
 function subnetOf(address: string): string {
   return address.slice(0, address.lastIndexOf('.'))
-}
-
-/** Whether two IPv4 subnets have an address in common: one of them then holds the other. */
-function overlap(one: string, other: string): boolean {
-  const [a, b] = [parse(one), parse(other)]
-  const bits = Math.min(a.prefix, b.prefix)
-  return Math.floor(a.address / 2 ** (32 - bits)) === Math.floor(b.address / 2 ** (32 - bits))
-}
-
-function parse(subnet: string): { address: number; prefix: number } {
-  const [address = '', prefix = '32'] = subnet.split('/')
-  return {
-    address: address.split('.').reduce((sum, byte) => sum * 256 + Number(byte), 0),
-    prefix: Number(prefix),
-  }
 }

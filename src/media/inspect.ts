@@ -7,6 +7,7 @@
 import type { Stats } from 'node:fs'
 import type { FileHandle } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
+import { allocatedBytes } from '../base/disk-usage.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
 import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '../base/units.js'
@@ -105,8 +106,7 @@ async function openFile(path: string): Promise<FileHandle> {
 type Medium = Pick<Inspection, 'size' | 'allocated'>
 
 async function mediumOf(path: string, stat: Stats, devices: boolean): Promise<Medium> {
-  // stat(2): blocks of 512 bytes, whatever the file system's own
-  if (stat.isFile()) return { size: stat.size, allocated: stat.blocks * 512 }
+  if (stat.isFile()) return { size: stat.size, allocated: allocatedBytes(stat) }
   if (!devices || !stat.isBlockDevice()) throw notAnImage(path, 'is not a file')
   const { size, isPartition } = await readDevice(stat.rdev)
   if (isPartition) throw notAnImage(path, 'is a partition', 'name the whole disk, such as /dev/sdb')

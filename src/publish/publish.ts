@@ -8,6 +8,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { type Json, sha256, sha256File } from '../base/digests.js'
+import { allocatedBytes } from '../base/disk-usage.js'
 import type { Problem } from '../base/errors.js'
 import { step } from '../base/progress.js'
 import type { Bytes } from '../base/units.js'
@@ -143,10 +144,10 @@ function publishTools({ prepared }: BuiltImage, place: Workplace) {
 
 /** A compressed image takes at most what the image does, holes left out; a bundle has no holes. */
 async function checkRoom({ image }: BuiltImage, { kinds, bundle }: ArtifactsRequest): Promise<void> {
-  const { size, blocks } = await stat(image)
-  const filled = blocks * 512 // stat(2): blocks of 512 bytes, whatever the file system's own
+  const found = await stat(image)
+  const filled = allocatedBytes(found)
   const compressed = kinds.filter((kind) => kind === 'zst' || kind === 'xz').length * filled
-  const need = compressed + (bundle ? size + compressed : 0)
+  const need = compressed + (bundle ? found.size + compressed : 0)
   await checkFree(dirname(image), need, 'the folder of the image', 'choose another folder with --out')
 }
 

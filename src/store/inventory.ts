@@ -1,9 +1,11 @@
 /**
  * What is in a store, for whoever looks at it or prunes it. Reads names, sizes and times, and no object's bytes.
  */
+
 import { lstat, readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Sha256 } from '../base/digests.js'
+import { allocatedBytes } from '../base/disk-usage.js'
 import { ifThere } from '../base/file-errors.js'
 import { namesBelow } from '../base/list-tree.js'
 import type { Bytes } from '../base/units.js'
@@ -131,13 +133,13 @@ async function folderSize(folder: string): Promise<Bytes> {
   const sizes = new Map<number, Bytes>()
   for (const name of (await ifThere(namesBelow(folder))) ?? []) {
     const found = await ifThere(lstat(join(folder, name)))
-    if (found) sizes.set(found.ino, found.blocks * 512)
+    if (found) sizes.set(found.ino, allocatedBytes(found))
   }
   return [...sizes.values()].reduce((sum, size) => sum + size, 0)
 }
 
-/** Undefined when it is gone: other builds are at work. stat(2): blocks of 512 bytes. */
+/** Undefined when it is gone: other builds are at work. */
 async function lookAt(path: string): Promise<Found | undefined> {
   const found = await ifThere(stat(path))
-  return found && { size: found.blocks * 512, lastUse: found.mtimeMs }
+  return found && { size: allocatedBytes(found), lastUse: found.mtimeMs }
 }

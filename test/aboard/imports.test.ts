@@ -34,6 +34,7 @@ t.test('the stick imports nothing of Node', async (t) => {
   const rooms = [...all.keys()].filter((file) => !file.startsWith('aboard/')).sort()
   t.strictSame(rooms, [
     'arch/architecture.ts',
+    'base/ipv4.ts',
     'base/units.ts',
     'base/xml.ts',
     'guest/definition.ts',

@@ -66,6 +66,12 @@ t.test('the same wherever and whenever', async (t) => {
   t.equal(digestOf('host/root', root), PROGRAMS['host/root'])
 })
 
+t.test('what is loaded as a maker runs would be in no digest, and is refused', async (t) => {
+  const root = copyOf(t)
+  appendFileSync(join(root, 'src/disk/hash-tree.ts'), "const late = await import('./ext4.js')\n")
+  t.throws(() => digestOf('host/root', root), /src\/disk\/hash-tree\.ts loads a module as it runs/)
+})
+
 for (const module of programs()) {
   t.test(`a byte of any file that ${module} uses changes its digest`, async (t) => {
     const root = copyOf(t)

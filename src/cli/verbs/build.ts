@@ -8,6 +8,7 @@ import {
   ARTIFACT_KINDS,
   type ArtifactKind,
   type ArtifactsRequest,
+  allocatedBytes,
   type BuildResult,
   type BundleForm,
   buildImage,
@@ -150,8 +151,8 @@ async function build(profile: string, options: Options, terminal: Terminal): Pro
   const differences = async (first: BuildResult, second: BuildResult) =>
     differencePlaces(await compare(first.image, second.image, store, terminal))
   const checked = check ? await checkBuild(request, result, place, differences) : null
-  const { size, blocks } = await stat(result.image)
-  const sizes = { size, allocated: blocks * 512 } // stat(2): blocks of 512 bytes, whatever the file system's own
+  const found = await stat(result.image)
+  const sizes = { size: found.size, allocated: allocatedBytes(found) }
   if (json) {
     terminal.out(JSON.stringify(resultLine(result, published, sizes, checked)))
     return

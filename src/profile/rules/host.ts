@@ -2,6 +2,7 @@
  * Rules about the host: who can log in, where it is, how it reaches the network.
  */
 
+import { overlap } from '../../base/ipv4.js'
 import {
   GROUPS,
   isLayout,
@@ -93,9 +94,7 @@ const keyboardVariant: Rule = function* ({ host = {} }) {
 const gateway: Rule = function* ({ host }) {
   const uplink = host?.network?.uplink
   if (typeof uplink !== 'object' || uplink.address === undefined || uplink.gateway === undefined) return
-  const [address, prefix] = uplink.address.split('/') as [string, string]
-  const mask = (0xffffffff << (32 - Number(prefix))) >>> 0
-  if ((ipv4(address) & mask) === (ipv4(uplink.gateway) & mask)) return
+  if (overlap(uplink.address, uplink.gateway)) return
   yield {
     code: 'gateway-outside-subnet',
     path: ['host', 'network', 'uplink', 'gateway'],
@@ -125,11 +124,6 @@ const wifiFirmware: Rule = function* ({ host }) {
   const message = 'the host has no firmware for Wi-Fi cards, and most do not work without'
   const hint = `add what the PC's card needs to host.firmware: ${[...WIFI_FIRMWARE].join(', ')}`
   yield { code: 'no-wifi-firmware', path: WIFI, message, hint }
-}
-
-/** A dotted address as a signed 32-bit number, as JavaScript's bit operators have it. */
-function ipv4(address: string): number {
-  return address.split('.').reduce((value, part) => (value << 8) | Number(part), 0)
 }
 
 export const hostRules: Rule[] = [

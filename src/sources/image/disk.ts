@@ -5,9 +5,11 @@
  * header is read by our own code before any tool opens it, and tools are told the format: one that guesses would
  * follow a backing or data file that the image names (CVE-2015-5163, CVE-2024-32498).
  */
+
 import { open, rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Sha256, sha256File } from '../../base/digests.js'
+import { allocatedBytes } from '../../base/disk-usage.js'
 import { KeyvisorError } from '../../base/errors.js'
 import { fileError, onFile } from '../../base/file-errors.js'
 import type { Keyed } from '../../base/keyed.js'
@@ -48,10 +50,10 @@ async function makeImage({ scratch, tools }: Workbench, inputs: ImageInputs): Pr
   return { files: { disk: await takeImage({ path: path.value, ...rest }, scratch, tools) } }
 }
 
-/** What a file takes on its disk, which is less than its size where it has holes (stat(2): blocks of 512 bytes). */
+/** What a file takes on its disk, its holes left out. */
 export async function occupiedBytes(path: string): Promise<Bytes> {
-  const { size, blocks } = await stat(path)
-  return Math.min(size, blocks * 512)
+  const found = await stat(path)
+  return Math.min(found.size, allocatedBytes(found))
 }
 
 /** An image as the lock names it. */
