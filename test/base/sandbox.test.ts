@@ -72,7 +72,7 @@ t.test('in a real sandbox', { timeout: 600_000 }, async (t) => {
   const trees = join(realpathSync(store.folder), 'trees')
   const tree = join(
     trees,
-    readdirSync(trees).find((name) => existsSync(join(trees, name, 'usr/bin/sh'))) as string,
+    readdirSync(trees).find((name) => existsSync(join(trees, name, 'etc/mke2fs.conf'))) as string,
   )
   const inside = (script: string, rest: Partial<ToolCall> = {}) =>
     treeTools(tree).run({ tool: 'sh', args: ['-c', script], ...rest })

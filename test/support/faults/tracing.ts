@@ -14,6 +14,8 @@ import type { Fault } from './errnos.js'
 export interface Call {
   call: string
   path: string
+  /** By which `-P` knows it: of the two paths of rename(2), strace 6.1 looks at the first alone. */
+  matched: string
 }
 
 export interface Ran {
@@ -59,8 +61,21 @@ export async function traced(command: Command, calls: readonly string[]): Promis
 }
 
 /** Runs it with the first such call of the path failing, in each of its threads and tools. */
-export async function failing(command: Command, { call, path }: Call, { errno }: Fault): Promise<Ran> {
-  return run(command, ['-P', path, '-e', `trace=${call}`, '-e', `inject=${call}:error=${errno}:when=1`])
+export async function failing(command: Command, { call, matched }: Call, { errno }: Fault): Promise<Ran> {
+  const paths = namesOf(matched).flatMap((path) => ['-P', path])
+  return run(command, [...paths, '-e', `trace=${call}`, '-e', `inject=${call}:error=${errno}:when=1`])
+}
+
+/** More than names are made in a run. */
+const MOST_NAMES = 64
+
+/** Scratch is numbered as it is made, by stages that run side by side: its number is another one in each run. */
+function namesOf(path: string): string[] {
+  const [, before, after] = /^(.*\/tmp\/\d+-\d+-[^/]*-)[0-9a-f]{8}(?![0-9a-f])(.*)$/.exec(path) ?? []
+  if (before === undefined) return [path]
+  return Array.from({ length: MOST_NAMES }, (_, index) => {
+    return `${before}${(index + 1).toString(16).padStart(8, '0')}${after}`
+  })
 }
 
 async function run(command: Command, options: readonly string[]): Promise<Ran> {
@@ -118,5 +133,7 @@ function callOf(line: string, folder: string): Call | undefined {
     : [...rest.matchAll(/"(\/[^"]*)"/g)].map(([, name]) => name as string)
   const ours = paths.filter((path) => path.startsWith(`${folder}/`) && !path.includes('data:'))
   const path = ours.find((one) => !/\/tmp\//.test(one.slice(folder.length))) ?? ours[0]
-  return path === undefined ? undefined : { call, path }
+  return path === undefined
+    ? undefined
+    : { call, path, matched: call === 'rename' ? (paths[0] as string) : path }
 }
