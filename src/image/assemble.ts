@@ -3,9 +3,8 @@
  */
 import { open, readFile } from 'node:fs/promises'
 import { type Bytes, SECTOR } from '../base/units.js'
-import { BACKUP_SECTORS, encodeGpt } from '../disk/gpt.js'
+import { writeGptDisk } from '../disk/gpt-disk.js'
 import { patchBootImage, patchCoreImage } from '../disk/grub.js'
-import { encodeProtectiveMbr } from '../disk/mbr.js'
 import { copySparse, writeAt } from '../disk/sparse.js'
 import type { StickPlan } from '../stick/definition.js'
 import { biosBootFirst, type Layout } from '../stick/layout.js'
@@ -43,19 +42,15 @@ async function writeParts(
   onBytes: (bytes: Bytes) => void,
 ): Promise<void> {
   const { layout, stick, payloads } = parts
+  const { diskGuid, sectors, partitions } = layout
   const core = biosBootFirst(stick)
   // Without code a BIOS goes on to the next disk.
   const isForBios = stick.firmware.includes('bios')
   const bootCode = isForBios ? patchBootImage(await readFile(parts.bootImage), core) : undefined
-  const partitions = layout.partitions.map((partition) => ({ ...partition, attributes: 0n }))
-  const { primary, backup } = encodeGpt(layout.diskGuid, layout.sectors, partitions)
   const image = await open(path, 'wx', parts.isPrivate ? 0o600 : 0o666)
   try {
-    await image.truncate(layout.sectors * SECTOR)
-    await writeAt(image, encodeProtectiveMbr(layout.sectors, bootCode), 0)
-    await writeAt(image, primary, SECTOR)
-    await writeAt(image, backup, (layout.sectors - BACKUP_SECTORS) * SECTOR)
-    for (const { payload, first } of layout.partitions) {
+    await writeGptDisk(image, { guid: diskGuid, sectors, partitions, bootCode })
+    for (const { payload, first } of partitions) {
       if (payload === 'biosBoot') {
         await writeAt(image, patchCoreImage(await readFile(payloads.biosBoot.path), core), first * SECTOR)
       } else if (payload) {

@@ -7,9 +7,8 @@ import { dirname } from 'node:path'
 import { ARCHITECTURES, USUAL_ARCHITECTURE } from '../arch/architecture.js'
 import { derivedUuid } from '../base/digests.js'
 import { MiB, SECTOR } from '../base/units.js'
-import { BACKUP_SECTORS, encodeGpt } from '../disk/gpt.js'
-import { encodeProtectiveMbr } from '../disk/mbr.js'
-import { writeAt } from '../disk/sparse.js'
+import { BACKUP_SECTORS } from '../disk/gpt.js'
+import { writeGptDisk } from '../disk/gpt-disk.js'
 import type { Workplace } from '../store/workplace.js'
 import { openCheckTools } from '../tools/lab-tools.js'
 import type { PcDisk } from './virtual-pc.js'
@@ -31,13 +30,9 @@ export async function makeOtherSystem(path: string, place: Workplace): Promise<P
       guid,
       first: FIRST,
       last,
-      attributes: 0n,
     }
-    const { primary, backup } = encodeGpt(derivedUuid('other system', 'disk'), SECTORS, [root])
-    await file.truncate(SIZE)
-    await writeAt(file, encodeProtectiveMbr(SECTORS), 0)
-    await writeAt(file, primary, SECTOR)
-    await writeAt(file, backup, (SECTORS - BACKUP_SECTORS) * SECTOR)
+    const disk = derivedUuid('other system', 'disk')
+    await writeGptDisk(file, { guid: disk, sectors: SECTORS, partitions: [root] })
   } finally {
     await file.close()
   }

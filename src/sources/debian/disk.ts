@@ -29,9 +29,8 @@ import { runInNamespace } from '../../debian/script.js'
 import { type TreeInputs, treeStage } from '../../debian/tree.js'
 import type { PlannedFile } from '../../debian/types.js'
 import { type Ext4Request, ext4Arguments } from '../../disk/ext4.js'
-import { BACKUP_SECTORS, encodeGpt, type GptPartition } from '../../disk/gpt.js'
+import { type GptDisk, writeGptDisk } from '../../disk/gpt-disk.js'
 import { patchBootImage, patchCoreImage } from '../../disk/grub.js'
-import { encodeProtectiveMbr } from '../../disk/mbr.js'
 import { PARTITION_TYPE } from '../../disk/partition-type.js'
 import { copySparse, writeAt } from '../../disk/sparse.js'
 import type { Guest } from '../../guest/definition.js'
@@ -254,40 +253,36 @@ async function assembleDisk(
   const sectors = size / SECTOR
   const core = ALIGNMENT / SECTOR
   const bootCode = patchBootImage(await readFile(loader.boot), core)
-  const { primary, backup } = encodeGpt(
-    derivedUuid('guest disk', uuid),
-    sectors,
-    partitions(uuid, size, architecture),
-  )
   const disk = await open(raw, 'w')
   try {
-    await disk.truncate(size)
-    await writeAt(disk, encodeProtectiveMbr(sectors, bootCode), 0)
-    await writeAt(disk, primary, SECTOR)
+    await writeGptDisk(disk, {
+      guid: derivedUuid('guest disk', uuid),
+      sectors,
+      partitions: partitions(uuid, size, architecture),
+      bootCode,
+    })
     await writeAt(disk, patchCoreImage(await readFile(loader.core), core), ALIGNMENT)
     await copySparse(esp, disk, 2 * ALIGNMENT)
     await copySparse(join(scratch, 'root.ext4'), disk, ROOT_AT)
-    await writeAt(disk, backup, (sectors - BACKUP_SECTORS) * SECTOR)
   } finally {
     await disk.close()
   }
 }
 
-function partitions(uuid: string, size: Bytes, { rootPartition }: Architecture): GptPartition[] {
+function partitions(uuid: string, size: Bytes, { rootPartition }: Architecture): GptDisk['partitions'] {
   const partition = (
     number: number,
     name: string,
     type: string,
     from: Bytes,
     bytes: Bytes,
-  ): GptPartition => ({
+  ): GptDisk['partitions'][number] => ({
     number,
     name,
     type,
     guid: derivedUuid('guest partition', uuid, name),
     first: from / SECTOR,
     last: (from + bytes) / SECTOR - 1,
-    attributes: 0n,
   })
   return [
     partition(1, 'bios-boot', PARTITION_TYPE.biosBoot, ALIGNMENT, ALIGNMENT),
