@@ -21,6 +21,8 @@ interface Seen {
   secureBoot: string
   /** LBA 0 of the stick, in base64. */
   firstSector: string
+  /** Texts of the settings partition. */
+  settings: string
 }
 
 async function look(trial: Trial, guests: Record<string, string>): Promise<Seen> {
@@ -38,7 +40,12 @@ async function look(trial: Trial, guests: Record<string, string>): Promise<Seen>
     trial,
     '. /run/keyvisor/stick; sudo head -c 512 "/dev/$disk" | base64 -w0',
   )
-  return { page, machineId, hostKey, confinement, secureBoot, firstSector }
+  const settings = await onStick(
+    trial,
+    `. /run/keyvisor/stick; sudo mount -o ro "/dev/$settings" /mnt
+     cat /mnt/README.txt /mnt/last-boot.txt; sudo umount /mnt`,
+  )
+  return { page, machineId, hostKey, confinement, secureBoot, firstSector, settings }
 }
 
 /** How AppArmor is to confine the QEMU of each guest, by their names. */
@@ -111,7 +118,7 @@ if (demo) {
       const running = guestsOn(run).filter(({ state }) => state === 'ready')
       t.strictSame(Object.fromEntries(running.map(({ name, said }) => [name, said])), guests)
       for (const { name, hypervisor } of running) t.equal(hypervisor, 'KVM', `${name} runs under KVM`)
-      const { page, machineId, hostKey, confinement, firstSector } = seen.get(machine.name) as Seen
+      const { page, machineId, hostKey, confinement, firstSector, settings } = seen.get(machine.name) as Seen
       const count = /\d+$/.exec(guests['counter'] ?? '')?.[0]
       if (count)
         t.match(page, new RegExp(`started <b>${count}</b> time`), 'the page through the forwarded port')
@@ -123,6 +130,9 @@ if (demo) {
       t.equal(hostKey, first?.hostKey, 'SSH host key')
       const mbr = decodeMbr(Buffer.from(firstSector, 'base64'))
       t.match(mbr, { protective: true, active: true }, "LBA 0 after the first boot's partitioning")
+      t.match(settings, /^This is a Keyvisor stick: demo\r$/m)
+      for (const guest of ['counter', 'forgetful'])
+        t.match(settings, new RegExp(`^ *(Guests)? +${guest}: ${guest in guests ? 'ready' : 'skipped'}`, 'm'))
     })
   }
 

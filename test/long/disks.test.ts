@@ -1,7 +1,7 @@
 /**
  * Which disk am I: a stick uses the disk that it was started from and no other, whatever else is in the PC.
  */
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
@@ -51,6 +51,18 @@ async function identity(options: TrialOptions): Promise<Identity> {
   )
   const [machineId = '', hostKey = '', diskGuid = ''] = asked.split('\n')
   return { machineId, hostKey, diskGuid }
+}
+
+/** What a stick that is off says of its last start; mtools read it. */
+async function lastBoot(stick: string, folder: string): Promise<string> {
+  const raw = join(folder, 'off.raw')
+  await systemTools.run({ tool: 'qemu-img', args: ['convert', '-f', 'qcow2', '-O', 'raw', stick, raw] })
+  const { partitions } = await inspectImage(raw)
+  const first = partitions.find(({ name }) => name === 'settings')?.first ?? 0
+  const args = ['-i', `${raw}@@${first * SECTOR}`, '::last-boot.txt']
+  const { stdout } = await systemTools.run({ tool: 'mtype', args })
+  await rm(raw)
+  return stdout
 }
 
 async function digestOf(path: string): Promise<string> {
@@ -112,6 +124,7 @@ if (
     'mkswap',
     'cryptsetup',
     'mkfs.fat',
+    'mtype',
     'losetup',
     'vgcreate',
   )
@@ -127,6 +140,9 @@ if (
       t.ok(first[name].length > 30, `${name}: ${first[name]}`)
       t.not(second[name], first[name], name)
     }
+    const said = await lastBoot(two, folder)
+    t.match(said, /^Keyvisor \S+: the last start of minimal\r$/m)
+    t.match(said, /^Shut down +\d{4}-\d\d-\d\d \d\d:\d\d \S+, every guest first\r$/m)
   })
 
   for (const before of [true, false]) {
