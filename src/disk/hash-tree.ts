@@ -1,10 +1,12 @@
 /**
  * dm-verity hash trees, made by veritysetup(8) behind the bytes that they cover.
  */
+
 import { appendFile, truncate } from 'node:fs/promises'
 import { derivedUuid, sha256, sha256File } from '../base/digests.js'
 import type { ToolRunner } from '../base/tool.js'
 import { alignUp, type Bytes, MiB } from '../base/units.js'
+import { DIGEST_BYTES, treeBytes } from './verity.js'
 
 /** Data and hash blocks; the page size of every PC. */
 const BLOCK: Bytes = 4096
@@ -24,7 +26,7 @@ export async function appendHashTree(image: string, tools: ToolRunner): Promise<
   const { sha256: digest, size } = await sha256File(image)
   const offset = alignUp(size, BLOCK)
   await truncate(image, offset)
-  await appendZeros(image, treeBytes(offset))
+  await appendZeros(image, treeBytes(offset / BLOCK, BLOCK, DIGEST_BYTES.sha256))
   const { stdout } = await tools.run({
     tool: 'veritysetup',
     args: [
@@ -42,19 +44,6 @@ export async function appendHashTree(image: string, tools: ToolRunner): Promise<
   const rootHash = /^Root hash:\s+([0-9a-f]{64})$/m.exec(stdout)?.[1]
   if (!rootHash) throw new Error(`BUG: veritysetup gave no root hash: ${stdout}`)
   return { rootHash, offset }
-}
-
-/** Digests in a block, of SHA-256. */
-const FAN_OUT = BLOCK / 32
-
-/** A superblock, and levels of blocks of digests down to one (kernel: the same page). */
-function treeBytes(covered: Bytes): Bytes {
-  let bytes = BLOCK
-  for (let blocks = covered / BLOCK; blocks > 1; ) {
-    blocks = Math.ceil(blocks / FAN_OUT)
-    bytes += blocks * BLOCK
-  }
-  return bytes
 }
 
 /** veritysetup calls a full disk an input/output error; to find it out first tells the two apart. */

@@ -5,8 +5,8 @@ import { KeyvisorError } from '../base/errors.js'
 import { errorWords } from '../base/file-errors.js'
 import type { Bytes } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
+import { fileReader } from './file-reader.js'
 import { examineImage, type Image, type ImageFormat } from './image.js'
-import type { ImageBytes } from './image-format.js'
 
 /**
  * As {@link examineImage}, of a file that may be a copy of the one that the user knows as `name`. Throws as
@@ -16,11 +16,7 @@ export async function examineImageFile(path: string, format: ImageFormat, name: 
   const file = await openUserFile(path)
   try {
     const { size } = await file.stat()
-    const read: ImageBytes['read'] = async (offset, length) => {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset)
-      return buffer.subarray(0, bytesRead)
-    }
-    return await examineImage({ size, read }, format, name)
+    return await examineImage({ size, read: fileReader(file) }, format, name)
   } finally {
     await file.close()
   }

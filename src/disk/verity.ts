@@ -26,7 +26,7 @@ const SUPERBLOCK = struct('a verity superblock', {
 export const VERITY_SUPERBLOCK_BYTES: Bytes = SUPERBLOCK.bytes
 
 /** Bytes a digest takes in the tree: rounded up to a power of two. */
-const DIGEST_BYTES: Record<string, Bytes> = { sha1: 32, sha256: 32, sha512: 64 }
+export const DIGEST_BYTES = { sha1: 32, sha256: 32, sha512: 64 } as const satisfies Record<string, Bytes>
 
 export interface VeritySuperblock {
   uuid: string
@@ -54,10 +54,15 @@ export function verityTreeBytes({
   dataBlocks,
   hashBlockBytes,
 }: VeritySuperblock): Bytes | undefined {
-  const digestBytes = lookUp(DIGEST_BYTES, algorithm)
+  const digestBytes = lookUp<Bytes>(DIGEST_BYTES, algorithm)
   if (!digestBytes) return undefined
+  return treeBytes(dataBlocks, hashBlockBytes, digestBytes)
+}
+
+/** A superblock, and levels of blocks of digests down to one (Linux, verity.rst, "Hash Tree"). */
+export function treeBytes(dataBlocks: number, hashBlockBytes: Bytes, digestBytes: Bytes): Bytes {
   const perBlock = hashBlockBytes / digestBytes
-  let blocks = 1 // the superblock's own
+  let blocks = 1
   for (let level = dataBlocks; level > 1; ) {
     level = Math.ceil(level / perBlock)
     blocks += level

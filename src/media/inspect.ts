@@ -14,6 +14,7 @@ import { alignUp, type Bytes, formatBytes, KiB, type Lba, MiB, SECTOR } from '..
 import { openUserFile } from '../base/user-file.js'
 import { printable } from '../disk/bytes.js'
 import { readFat, readPieces } from '../disk/fat-read.js'
+import { fileReader } from '../disk/file-reader.js'
 import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../disk/gpt.js'
 import { bootCodeTarget } from '../disk/grub.js'
 import { type Content, IDENTIFY_BYTES, identify } from '../disk/identify.js'
@@ -115,15 +116,14 @@ async function mediumOf(path: string, stat: Stats, devices: boolean): Promise<Me
 
 /** Reads of an image. Each throws KeyvisorError `image-unreadable` where the disk fails. */
 export function readerOf(path: string, file: FileHandle): ReadAt {
-  return async (offset, length) => {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset).catch((cause) => {
+  const read = fileReader(file)
+  return (offset, length) =>
+    read(offset, length).catch((cause) => {
       throw new KeyvisorError(UNREADABLE, `${path} cannot be read at byte ${offset}: ${errorWords(cause)}`, {
         hint: "look into the kernel's log (dmesg): the disk that it is on may fail",
         cause,
       })
     })
-    return buffer.subarray(0, bytesRead)
-  }
 }
 
 const UNREADABLE = 'image-unreadable'

@@ -1,12 +1,14 @@
 /**
  * The files of a library's ext4, by debugfs(8): the top folder alone, since a library has no other.
  */
+
 import { type FileHandle, mkdir, open, stat, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { KeyvisorError } from '../base/errors.js'
 import { ifThere } from '../base/file-errors.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
+import { fileReader } from '../disk/file-reader.js'
 import type { ComparedFile } from './compare.js'
 
 /** Seconds that debugfs gets: a hostile file system must not hold us. */
@@ -49,10 +51,7 @@ export async function libraryFiles(
       if ((await ifThere(stat(copy)))?.size !== item.size) throw notCopied(item.path, stderr)
       const file = await open(copy, 'r')
       opened.push(file)
-      item.read = async (at, length) => {
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, at)
-        return buffer.subarray(0, bytesRead)
-      }
+      item.read = fileReader(file)
     }
     return { files, close }
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
  * A lock without a build: what `keyvisor lock` does and tells.
  */
+
 import type { KeyvisorError, Problem } from '../base/errors.js'
 import type { Bytes } from '../base/units.js'
 import { lockProblems, makeLockFile } from '../lock/choose.js'
@@ -8,8 +9,9 @@ import { type LockChanges, lockChanges } from '../lock/compare.js'
 import { lockedSet, readLock } from '../lock/lock.js'
 import { LOCK_VERSION } from '../lock/parse.js'
 import type { Lock } from '../lock/types.js'
+import { loadProfile } from '../profile/load.js'
 import type { Workplace } from '../store/workplace.js'
-import { lockQuestion, validProfile } from './prepare.js'
+import { lockQuestion } from './prepare.js'
 
 export interface LockProfileRequest {
   /** Path of the profile. */
@@ -44,7 +46,7 @@ export interface LockedSet {
 
 /** Makes a profile's lock where it is missing, does not fit, or shall be new. Throws as `prepare` does. */
 export async function lockProfile(request: LockProfileRequest, place: Workplace): Promise<LockReport> {
-  const { profile, warnings } = await validProfile(request.profile)
+  const { profile, warnings } = await loadProfile(request.profile)
   const question = lockQuestion(request, profile)
   const before = await lockBefore(question.path, request.update === true)
   const fits = before !== undefined && (await lockProblems(before, question, place)).length === 0

@@ -3,7 +3,7 @@
  */
 import { dirname, resolve } from 'node:path'
 import type { Sha256 } from '../base/digests.js'
-import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
+import type { Problem } from '../base/errors.js'
 import { Keyed } from '../base/keyed.js'
 import { version } from '../base/package.js'
 import { readSecret } from '../base/secret.js'
@@ -18,7 +18,7 @@ import { makePlan, type ProfileFiles } from '../plan/plan.js'
 import { hasSecrets, type Secrets, secretsDigest } from '../plan/secrets.js'
 import type { Plan } from '../plan/types.js'
 import { imageFiles, imageSizes } from '../profile/images.js'
-import { validateProfile } from '../profile/validate.js'
+import { loadProfile } from '../profile/load.js'
 import type { Workplace } from '../store/workplace.js'
 import { usesSystemTools } from '../tools/tools.js'
 import type { Profile } from '../yaml/profile.gen.js'
@@ -57,7 +57,7 @@ export interface Prepared {
  * the lock's functions throw.
  */
 export async function prepare(request: PrepareRequest, place: Workplace): Promise<Prepared> {
-  const { profile, warnings } = await validProfile(request.profile)
+  const { profile, warnings } = await loadProfile(request.profile)
   const folder = dirname(resolve(request.profile))
   const question = lockQuestion(request, profile)
   const { lock, made } = await takeLock(question, request, place)
@@ -75,17 +75,6 @@ export async function prepare(request: PrepareRequest, place: Workplace): Promis
     builder: version(),
     warnings,
   }
-}
-
-/** Validates a profile. Throws `invalid-profile` with all problems. */
-export async function validProfile(path: string): Promise<{ profile: Profile; warnings: Problem[] }> {
-  const { loaded, problems } = await validateProfile(path, { files: true })
-  const errors = problems.filter((problem) => problem.severity === 'error')
-  if (errors.length > 0 || !loaded) {
-    const count = errors.length === 1 ? 'a problem' : `${errors.length} problems`
-    throw new KeyvisorError('invalid-profile', `${path} has ${count}`, { exitCode: EXIT.usage, problems })
-  }
-  return { profile: loaded.profile, warnings: problems }
 }
 
 /** What the lock of a valid profile has to answer. */

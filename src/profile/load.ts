@@ -1,24 +1,22 @@
 /**
  * Load: a profile that can be planned, or one error that carries all its problems.
  */
-import { EXIT, KeyvisorError } from '../base/errors.js'
+import { EXIT, KeyvisorError, type Problem } from '../base/errors.js'
 import { type LoadedProfile, type ValidateOptions, validateProfile } from './validate.js'
 
 export type { LoadedProfile } from './validate.js'
 
 /**
  * Reads and validates a profile. Throws KeyvisorError `invalid-profile` with every problem, warnings included, and
- * exit code 2. Warnings alone do not throw: see validateProfile for those.
+ * exit code 2. Warnings alone do not throw, and are in the answer.
  */
 export async function loadProfile(
   file: string,
   options: ValidateOptions = { files: true },
-): Promise<LoadedProfile> {
+): Promise<LoadedProfile & { warnings: Problem[] }> {
   const { loaded, problems } = await validateProfile(file, options)
-  if (loaded) return loaded
+  if (loaded) return { ...loaded, warnings: problems }
   const errors = problems.filter(({ severity }) => severity === 'error').length
-  throw new KeyvisorError('invalid-profile', `${file} has ${errors} ${errors === 1 ? 'error' : 'errors'}`, {
-    exitCode: EXIT.usage,
-    problems,
-  })
+  const count = errors === 1 ? 'a problem' : `${errors} problems`
+  throw new KeyvisorError('invalid-profile', `${file} has ${count}`, { exitCode: EXIT.usage, problems })
 }

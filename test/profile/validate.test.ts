@@ -34,7 +34,7 @@ t.test('load throws everything at once', async (t) => {
   t.equal(error.code, 'invalid-profile')
   t.equal(error.exitCode, EXIT.usage)
   t.equal(error.problems.length, 2)
-  t.match(error.message, /duplicate-key\.yaml has 2 errors$/)
+  t.match(error.message, /duplicate-key\.yaml has 2 problems$/)
 })
 
 t.test('load takes a profile that is only warned of', async (t) => {
