@@ -5,6 +5,7 @@
  *   docs/profile.md              its reference page, with the table of codes
  *   src/pc/machines.gen.ts       the types of machines
  *   docs/machines.md             their reference page, with the PCs that ship
+ *   docs/errors.md               what can go wrong, from the table of error codes
  *
  * `--check` writes nothing and fails when a file on disk differs.
  */
@@ -128,12 +129,16 @@ const sizeWords = ({ $defs: { size } }) => `A *size* is ${size['x-expects']}. ${
 
 const page = (...parts) => `${parts.join('\n\n')}\n`
 
-/** The codes are TypeScript without imports: compiled here, since Node 20 does not run it. */
-async function codes() {
-  const { outputText } = ts.transpileModule(read('src/base/codes.ts'), {
+/** Tables of codes are TypeScript without imports: compiled here, since Node 20 does not run it. */
+async function tableOf(path) {
+  const { outputText } = ts.transpileModule(read(path), {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   })
-  const { CODES } = await import(`data:text/javascript,${encodeURIComponent(outputText)}`)
+  return import(`data:text/javascript,${encodeURIComponent(outputText)}`)
+}
+
+async function codes() {
+  const { CODES } = await tableOf('src/base/codes.ts')
   const rows = Object.entries(CODES).map(
     ([code, { severity, meaning }]) => `| \`${code}\` | ${severity} | ${meaning} |`,
   )
@@ -151,6 +156,22 @@ async function profilePage() {
     '## Codes',
     'What `keyvisor validate` can report. An error ends with exit code 2; a warning does not.',
     await codes(),
+  )
+}
+
+async function errorsPage() {
+  const { ERROR_CODES } = await tableOf('src/base/error-codes.ts')
+  const rows = Object.entries(ERROR_CODES).map(
+    ([code, { meaning, mend }]) => `| \`${code}\` | ${meaning} | ${mend} |`,
+  )
+  return page(
+    `<!-- ${notice('src/base/error-codes.ts')} -->`,
+    '# Errors',
+    'Each error has a code that does not change from version to version. With `--json` it is the `code` of ' +
+      '`{"kind":"error"}`; people read the message, and the hint below it. Problems of a profile have codes of their own: ' +
+      '[profile.md](profile.md#codes).',
+    'Exit codes: 0 done, 1 failed, 2 usage or invalid profile, 70 a bug in Keyvisor, 130 interrupted.',
+    ['| code | what it means | what to do |', '|---|---|---|', ...rows].join('\n'),
   )
 }
 
@@ -176,6 +197,7 @@ const outputs = {
   'docs/profile.md': await profilePage(),
   'src/pc/machines.gen.ts': await typesOf(machines, 'Machines', 'schemas/machines.schema.json'),
   'docs/machines.md': machinesPage(),
+  'docs/errors.md': await errorsPage(),
 }
 const check = process.argv.includes('--check')
 for (const [path, text] of Object.entries(outputs)) {
