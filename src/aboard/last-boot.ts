@@ -66,6 +66,15 @@ function clock(machine: Machine, moment: string): string {
  * stick that was pulled may have a name whose clusters are free, and the new file must not get those.
  */
 function write(machine: Machine, text: string): void {
+  try {
+    writeMounted(machine, text)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : error
+    throw new Error(`${NAME} cannot be written to the settings partition: ${why}`)
+  }
+}
+
+function writeMounted(machine: Machine, text: string): void {
   const within = (...argv: string[]) => must(machine, ['timeout', PATIENCE, ...argv])
   const [unfinished, finished] = [`${FOLDER}/${NAME}.new`, `${FOLDER}/${NAME}`]
   machine.writeFile(DRAFT, text)
