@@ -231,11 +231,17 @@ function hiddenIn(folder: string): string[] {
 
 /** Whether a thing that was left could not be removed, since this call failed: a folder's removal opens it. */
 function isOfRemoval({ call, path }: Call, left: string): boolean {
-  if (!`${path}/`.startsWith(`${left}/`)) return false
+  if (!unnumbered(`${path}/`).startsWith(`${unnumbered(left)}/`)) return false
+  const met = left + path.slice(left.length)
   return (
     call === 'unlink' ||
-    (call === 'openat' && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    (call === 'openat' && statSync(met, { throwIfNoEntry: false })?.isDirectory() === true)
   )
+}
+
+/** Of scratch, without its number: another one of its name may be met. */
+function unnumbered(path: string): string {
+  return path.replace(/(\/tmp\/\d+-\d+-[^/]*-)[0-9a-f]{8}(?![0-9a-f])/, '$1')
 }
 
 /** More than any process id (`PID_MAX_LIMIT` of proc(5)). */
