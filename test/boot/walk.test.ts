@@ -23,6 +23,8 @@ interface Seen {
   firstSector: string
   /** Texts of the settings partition. */
   settings: string
+  /** Whether a module of graphics loads that needs many others. */
+  graphics: string
 }
 
 async function look(trial: Trial, guests: Record<string, string>): Promise<Seen> {
@@ -45,7 +47,8 @@ async function look(trial: Trial, guests: Record<string, string>): Promise<Seen>
     `. /run/keyvisor/stick; sudo mount -o ro "/dev/$settings" /mnt
      cat /mnt/README.txt /mnt/last-boot.txt; sudo umount /mnt`,
   )
-  return { page, machineId, hostKey, confinement, secureBoot, firstSector, settings }
+  const graphics = await onStick(trial, 'sudo modprobe i915 && lsmod | grep -o "^i915 "')
+  return { page, machineId, hostKey, confinement, secureBoot, firstSector, settings, graphics }
 }
 
 /** How AppArmor is to confine the QEMU of each guest, by their names. */
@@ -118,7 +121,9 @@ if (demo) {
       const running = guestsOn(run).filter(({ state }) => state === 'ready')
       t.strictSame(Object.fromEntries(running.map(({ name, said }) => [name, said])), guests)
       for (const { name, hypervisor } of running) t.equal(hypervisor, 'KVM', `${name} runs under KVM`)
-      const { page, machineId, hostKey, confinement, firstSector, settings } = seen.get(machine.name) as Seen
+      const found = seen.get(machine.name) as Seen
+      const { page, machineId, hostKey, confinement, firstSector, settings } = found
+      t.equal(found.graphics, 'i915', "Intel's graphics load, with all that they need")
       const count = /\d+$/.exec(guests['counter'] ?? '')?.[0]
       if (count)
         t.match(page, new RegExp(`started <b>${count}</b> time`), 'the page through the forwarded port')
