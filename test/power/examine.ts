@@ -189,7 +189,10 @@ function changedFirstSector(image: Buffer, sector: Buffer): string[] {
 // ------------------------------------------------------------------------------------ File systems and images
 
 /** The stick writes one file there, now and then: it is whole, or not there, and what else is there stays. */
-async function settingsProblems({ first }: Pick<GptPartition, 'first'>, read: ReadAt): Promise<string[]> {
+export async function settingsProblems(
+  { first }: Pick<GptPartition, 'first'>,
+  read: ReadAt,
+): Promise<string[]> {
   const inside: ReadAt = (offset, length) => read(first * SECTOR + offset, length)
   try {
     const { files } = await readFat(inside)
