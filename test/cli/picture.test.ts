@@ -2,30 +2,14 @@ import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
 import { GiB, MiB } from '../../src/base/units.js'
 import { drawLayout } from '../../src/cli/picture.js'
-import type { StickPlan } from '../../src/stick/definition.js'
 import { estimateLayout, type Layout, layoutStick } from '../../src/stick/layout.js'
+import { payloads, STICK } from '../support/stick.js'
 
-const STICK: StickPlan = {
-  architecture: 'amd64',
-  firmware: ['bios', 'uefi', 'secureboot'],
-  minimumSize: 4 * GiB,
-  alignment: MiB,
-  biosBoot: MiB,
-  esp: 256 * MiB,
-  rootSlot: 384 * MiB,
-  library: { headroomPercent: 25 },
-  secondEsp: 128 * MiB,
-  settings: 64 * MiB,
-  dataMinimum: 512 * MiB,
-}
-
-const LAYOUT = layoutStick(STICK, 'demo', {
-  biosBoot: { size: 105297, sha256: 'a'.repeat(64) },
+const PAYLOADS = payloads({
   esp: { size: 90 * MiB, sha256: 'b'.repeat(64) },
-  root: { size: 184 * MiB, sha256: 'c'.repeat(64) },
-  settings: { size: 64 * MiB, sha256: 'e'.repeat(64) },
   library: { size: 220 * MiB, sha256: 'd'.repeat(64) },
 })
+const LAYOUT = layoutStick(STICK, 'demo', PAYLOADS)
 const ESTIMATE = estimateLayout(STICK, {
   biosBoot: 105297,
   esp: 90 * MiB,

@@ -5,27 +5,16 @@ import t from 'tap'
 import { sha256 } from '../../src/base/digests.js'
 import { Interrupted } from '../../src/base/errors.js'
 import { systemTools } from '../../src/base/tool.js'
-import { GiB, MiB, SECTOR } from '../../src/base/units.js'
+import { MiB, SECTOR } from '../../src/base/units.js'
 import { decodeMbr } from '../../src/disk/mbr.js'
 import { type AssemblyParts, assembleImage } from '../../src/image/assemble.js'
 import type { StickPlan } from '../../src/stick/definition.js'
 import { biosBootFirst, layoutStick } from '../../src/stick/layout.js'
 import type { PayloadName } from '../../src/stick/partitions.js'
+import { smallStick } from '../support/stick.js'
 import { needTools } from '../support/tools.js'
 
-const STICK: StickPlan = {
-  architecture: 'amd64',
-  firmware: ['bios'],
-  minimumSize: GiB,
-  alignment: MiB,
-  biosBoot: MiB,
-  esp: 8 * MiB,
-  rootSlot: 16 * MiB,
-  library: { headroomPercent: 25 },
-  secondEsp: 4 * MiB,
-  settings: 2 * MiB,
-  dataMinimum: 64 * MiB,
-}
+const STICK = smallStick({ esp: 8 * MiB, secondEsp: 4 * MiB, rootSlot: 16 * MiB, settings: 2 * MiB })
 
 const SIZES: Record<PayloadName, number> = {
   biosBoot: 4096,

@@ -15,29 +15,7 @@ import {
   partitionBytes,
 } from '../../src/stick/layout.js'
 import { below, holds } from '../support/property.js'
-
-const STICK: StickPlan = {
-  architecture: 'amd64',
-  firmware: ['bios', 'uefi', 'secureboot'],
-  minimumSize: 4 * GiB,
-  alignment: MiB,
-  biosBoot: MiB,
-  esp: 256 * MiB,
-  rootSlot: 384 * MiB,
-  library: { headroomPercent: 25 },
-  secondEsp: 128 * MiB,
-  settings: 64 * MiB,
-  dataMinimum: 512 * MiB,
-}
-
-const payloads = (change: Partial<Payloads> = {}): Payloads => ({
-  biosBoot: { size: 105297, sha256: 'a'.repeat(64) },
-  esp: { size: 256 * MiB, sha256: 'b'.repeat(64) },
-  root: { size: 184 * MiB, sha256: 'c'.repeat(64) },
-  settings: { size: 64 * MiB, sha256: 'e'.repeat(64) },
-  library: { size: 100 * MiB, sha256: 'd'.repeat(64) },
-  ...change,
-})
+import { payloads, STICK } from '../support/stick.js'
 
 t.test('the partitions of the stick', async (t) => {
   const layout = layoutStick(STICK, 'demo', payloads())

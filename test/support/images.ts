@@ -5,29 +5,17 @@ import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from '
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemTools } from '../../src/base/tool.js'
-import { GiB, KiB, MiB } from '../../src/base/units.js'
+import { KiB, MiB } from '../../src/base/units.js'
 import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
 import { patchBootImage, patchCoreImage } from '../../src/disk/grub.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { MANIFEST_ON_ESP } from '../../src/media/inspect.js'
-import type { StickPlan } from '../../src/stick/definition.js'
 import { biosBootFirst, type Layout, layoutStick } from '../../src/stick/layout.js'
 import type { PayloadName } from '../../src/stick/partitions.js'
+import { smallStick } from './stick.js'
 import { seeded } from './tools.js'
 
-const STICK: StickPlan = {
-  architecture: 'amd64',
-  firmware: ['bios'],
-  minimumSize: GiB,
-  alignment: MiB,
-  biosBoot: MiB,
-  esp: 34 * MiB,
-  rootSlot: 2 * MiB,
-  library: { headroomPercent: 25 },
-  secondEsp: 2 * MiB,
-  settings: 34 * MiB,
-  dataMinimum: 64 * MiB,
-}
+const STICK = smallStick({ esp: 34 * MiB, secondEsp: 2 * MiB, rootSlot: 2 * MiB, settings: 34 * MiB })
 export const UUID = '0a1b2c3d-4e5f-8071-8293-a4b5c6d7e8f9'
 export const TOOLS = ['mkfs.vfat', 'mcopy', 'mmd', 'mtype', 'mksquashfs', 'mke2fs', 'veritysetup']
 
