@@ -5,7 +5,7 @@ import type { Row } from './row.js'
 const sizeOf = (name: string) => `lsblk -bnro PARTLABEL,SIZE | awk '$1 == "${name}" {print $2}'`
 
 /** Which loaders are on the ESP, and whether the MBR has code. */
-const LOADERS = `mdir -b -i "$image@@$esp" ::/EFI/BOOT | sed 's|.*/||' | sort | paste -sd' '`
+const LOADERS = `mdir -/ -b -i "$image@@$esp" :: | sed -n 's|^::/EFI/BOOT/||p' | sort | paste -sd' '`
 const BOOT_CODE = `head -c 440 "$image" | tr -d '\\0' | wc -c | sed 's/^[1-9].*/some/'`
 const SHIM_AND_GRUB = 'BOOTX64.EFI grubx64.efi mmx64.efi'
 
