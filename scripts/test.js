@@ -31,7 +31,9 @@ function suite(name) {
   return (Object.hasOwn(SUITES, name) && SUITES[name]) || { ...LONG, below: `test/${name}` }
 }
 
+/** `long/power` is one file, though `long/powerboots` begins so too. */
 function filesOf({ below = 'test/', without = [] }) {
+  if (all.includes(`${below}.test.ts`)) return [`${below}.test.ts`]
   return all.filter((path) => path.startsWith(below) && !without.some((other) => path.startsWith(other)))
 }
 
