@@ -35,7 +35,7 @@ export function stopGuests(machine: Machine): string[] {
  * again while the host shuts down.
  */
 function runningGuests(machine: Machine): string[] {
-  if (machine.run(['pgrep', '-f', `^${hypervisorOf(machine).program}`]).code === NO_PROCESS) return []
+  if (machine.run(['pgrep', '-f', `^${hypervisorOf(machine).processes}`]).code === NO_PROCESS) return []
   const names = must(machine, virsh('list', '--name', '--state-running'))
   return names.split('\n').filter((name) => name !== '')
 }

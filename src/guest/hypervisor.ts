@@ -10,8 +10,8 @@ import type { Hardware } from './report.js'
 import type { Sized } from './sizing.js'
 
 export interface Hypervisor {
-  /** Program of a guest's process, as a path. */
-  program: string
+  /** What command lines of guests' processes begin with, those of guests that a user made for another machine too. */
+  processes: string
   /** Lines of a guest's log in which that process complains. */
   complaint: RegExp
   /** The libvirt domain of a guest on a PC. `sized` is the guest's own. */

@@ -53,3 +53,11 @@ t.test('a guest that never hears is given up after three minutes', async (t) => 
   t.equal(machine.now(), 180_000)
   t.equal(presses.filter((name) => name === 'deaf').length, 18)
 })
+
+t.test('guests of every machine that QEMU has are looked for', async (t) => {
+  const machine = fakeMachine({}, () => ({ code: 1 }))
+  stopGuests(machine)
+  const pattern = /^pgrep -f (.*)$/.exec(machine.ran[0] ?? '')?.[1] ?? '$none'
+  for (const program of ['qemu-system-x86_64', 'qemu-system-i386'])
+    t.match(`/usr/bin/${program} -name guest=x`, new RegExp(pattern))
+})

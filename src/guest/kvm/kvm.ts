@@ -7,12 +7,12 @@ import type { Architecture } from '../../arch/architecture.js'
 import type { Hypervisor } from '../hypervisor.js'
 import { domainPaths } from '../paths.js'
 import { adaptDomain, domainXml, sameDomain } from './domain.js'
-import { hardwareOf, programOf } from './process.js'
+import { hardwareOf } from './process.js'
 
 export function kvm(architecture: Architecture): Hypervisor {
   const { program } = architecture.qemu
   return {
-    program: programOf(architecture.qemu),
+    processes: '/usr/bin/qemu-system-',
     complaint: new RegExp(`${program}: |ERROR:`),
     domainXml: (guest, sized, paths = domainPaths(guest)) => domainXml(guest, sized, paths, architecture),
     adaptDomain,
