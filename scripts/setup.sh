@@ -9,9 +9,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 BUILD_PACKAGES=(mmdebstrap bubblewrap uidmap debian-archive-keyring)
-TEST_PACKAGES=(bmap-tools bsdextrautils cryptsetup-bin dosfstools e2fsprogs fdisk gcc gdisk grub-common grub-pc-bin
+TEST_PACKAGES=(bmap-tools bsdextrautils cryptsetup-bin dosfstools e2fsprogs erofs-utils fdisk gcc gdisk grub-common grub-pc-bin
   initramfs-tools-core iproute2 iputils-ping kmod libc6-dev libvirt-clients libxml2-utils lvm2 minisign mount mtools
-  nftables openssh-client qemu-utils shellcheck squashfs-tools strace udftools unzip xorriso
+  nftables openssh-client qemu-utils shellcheck squashfs-tools strace udftools unzip xfsprogs xorriso
   xz-utils zstd)
 # The browser that opens report.html. Ubuntu's is a snap, which cannot see what a test wrote: there it is left out.
 if grep -qs '^ID=debian$' /etc/os-release; then TEST_PACKAGES+=(chromium); fi

@@ -70,7 +70,7 @@ function define(machine: Machine, paths: DefinitionPaths, xml: string): void {
 
 function keep(machine: Machine, paths: DefinitionPaths, xml: string): string {
   if (machine.readFile(paths.unused) !== xml) publish(machine, paths.unused, xml)
-  return `its domain is not as it was defined, and is kept; the new definition is ${paths.unused}`
+  return `you edited this domain, so it was kept; the new definition is in ${paths.unused}`
 }
 
 /** A definition that was kept beside the domain is so no more. */

@@ -76,7 +76,7 @@ export const CODES = {
   'no-nic': error('A port of a guest is named, and the guest has no network card on the network `nat`.'),
   'no-bridge': error('A network card of a guest is on the bridge, and the host has none.'),
   'reserved-port': error("The stick's own SSH server has this port."),
-  'agent-missing': error('The guest agent shall answer, and its package is not in the guest.'),
+  'agent-missing': error('`ready: agent` needs qemu-guest-agent, which this guest does not install.'),
   'multicast-mac': error('A MAC address that is a group address, which no network card can have.'),
   'no-secure-boot': error('The machine type has no Secure Boot.'),
   'unknown-machine': error("The suite's QEMU does not have this machine type."),
@@ -94,7 +94,7 @@ export const CODES = {
     "The guests have more network cards together than the guests' network has addresses.",
   ),
   'memory-too-small': error(
-    'A guest that the stick shall start does not start on the smallest PC: its memory is not there.',
+    'A guest with autostart does not start on the smallest PC: its memory is not there.',
   ),
   // Files that the profile names.
   'image-larger-than-stick': warning('The disk in an image can grow larger than the smallest stick.'),

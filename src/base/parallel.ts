@@ -21,6 +21,26 @@ export function limited(count: number): <T>(work: () => Promise<T>) => Promise<T
   }
 }
 
+/**
+ * Waits for all of them, also when one fails: nobody takes away what another still works with. Rejects with the first
+ * failure, of which `onFailure` hears at once.
+ */
+export async function together<T extends readonly Promise<unknown>[] | []>(
+  works: T,
+  onFailure: (reason: unknown) => void = () => {},
+): Promise<{ [Index in keyof T]: Awaited<T[Index]> }> {
+  let first: { reason: unknown } | undefined
+  for (const work of works) {
+    work.catch((reason) => {
+      first ??= { reason }
+      onFailure(reason)
+    })
+  }
+  await Promise.allSettled(works)
+  if (first) throw first.reason
+  return Promise.all(works) as Promise<{ [Index in keyof T]: Awaited<T[Index]> }>
+}
+
 /** Rejects with the signal's reason when it is aborted, and never resolves: for races with what cannot be ended. */
 export function whenAborted(signal: AbortSignal | undefined): Promise<never> {
   return quiet((reject) => {

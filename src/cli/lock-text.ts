@@ -14,7 +14,7 @@ export function lockText({ lock, sets, files, epoch, changes }: LockReport): str
 }
 
 function headline({ path, made }: LockReport['lock'], changes: LockChanges | null): string {
-  if (!made) return `${path} is as it was: it answers the profile`
+  if (!made) return `${path} is unchanged: it matches the profile`
   return changes ? `wrote ${path} anew` : `wrote ${path}: keep it, and each build has the same packages`
 }
 

@@ -1,97 +1,24 @@
 #!/usr/bin/env node
 /**
- * The command line: argv, the verbs, and what becomes of errors.
- *
- * Exit codes: 0 done, 1 failed, 2 usage or invalid profile, 70 our bug, 130 interrupted (`EXIT` of base/errors.ts).
- * Left out: what the verbs do. They are one file each, and use nothing but the library's face, `src/index.ts`.
+ * The program. Who asks for the version alone gets it before anything else is loaded.
  */
-import { realpathSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
-import { Command, CommanderError } from 'commander'
-import { EXIT, KeyvisorError, version } from '../index.js'
-import { exitCodeOf, folderGone, showError } from './errors.js'
-import { openTerminal, type Terminal } from './terminal.js'
-import * as build from './verbs/build.js'
-import * as diff from './verbs/diff.js'
-import * as init from './verbs/init.js'
-import * as inspect from './verbs/inspect.js'
-import * as lock from './verbs/lock.js'
-import * as plan from './verbs/plan.js'
-import * as run from './verbs/run.js'
-import * as store from './verbs/store.js'
-import * as test from './verbs/test.js'
-import * as validate from './verbs/validate.js'
+import { writeSync } from 'node:fs'
+import { version } from '../base/package.js'
 
-/** In the order in which a newcomer needs them. */
-const VERBS = [init, validate, plan, build, lock, inspect, run, test, diff, store]
+const argv = process.argv.slice(2)
 
-const HELP = `
-A first stick, in four steps:
-  $ keyvisor init my-stick.yaml          writes a commented profile to edit
-  $ keyvisor validate my-stick.yaml      says what is wrong with it
-  $ keyvisor build my-stick.yaml         makes out/my-stick.img
-  $ keyvisor run out/my-stick.img        tries it in QEMU, without a stick
-
-"keyvisor help VERB" tells more of each. Exit codes: 0 done, 1 failed, 2 usage or
-invalid profile, 70 a bug in keyvisor, 130 interrupted.`
-
-export function makeProgram(terminal: Terminal): Command {
-  const program = new Command('keyvisor')
-    .description('Turns one profile into a USB stick that carries a hypervisor and your virtual machines.')
-    .version(version(), '--version', 'show the version')
-    .helpOption('-h, --help', 'show this help')
-    .helpCommand('help [verb]', 'show the help of a verb')
-    .addHelpText('after', HELP)
-    .showSuggestionAfterError()
-    .hook('preAction', (_, verb) => refuseEmpty(verb))
-    .exitOverride()
-    .configureOutput({
-      writeOut: (text) => terminal.out(text),
-      // Commander writes and then throws: main shows the error once, as JSON where that is asked for.
-      outputError: () => {},
-      writeErr: (text) => terminal.error(text),
-      getOutHelpWidth: () => Math.min(terminal.width, 100),
-    })
-  for (const verb of VERBS) verb.add(program, terminal)
-  return program
-}
-
-/** Runs one command line; the answer is its exit code, where the verb set none itself. */
-export async function main(argv: string[], terminal: Terminal): Promise<void> {
+/** False where it cannot be written: then the rest of the program says why. */
+function saidVersion(): boolean {
+  if (argv.length !== 1 || argv[0] !== '--version') return false
   try {
-    const program = makeProgram(terminal)
-    if (argv.length === 0) return usage(program, terminal)
-    await program.parseAsync(argv, { from: 'user' })
-  } catch (error) {
-    // Help and version are thrown too, with exit code 0.
-    if (error instanceof CommanderError && error.exitCode === 0) return
-    const thrown = folderGone(error) ?? error
-    terminal.exit(exitCodeOf(thrown, terminal.signal))
-    showError(thrown, terminal, argv.includes('--json'))
+    writeSync(process.stdout.fd, `${version()}\n`)
+    return true
+  } catch {
+    return false
   }
 }
 
-/** An unset variable of a script makes an empty argument, which as a path means the current folder, or nothing. */
-function refuseEmpty(verb: Command): void {
-  const option = Object.entries(verb.opts()).find(([, value]) => value === '')?.[0]
-  const argument = verb.args.includes('') ? 'an argument' : undefined
-  // `signPassword` is --sign-password.
-  const what = option ? `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}` : argument
-  if (what === undefined) return
-  throw new KeyvisorError('usage', `${what} is empty`, { hint: 'name something', exitCode: EXIT.usage })
-}
-
-function usage(program: Command, terminal: Terminal): void {
-  terminal.error(program.helpInformation() + HELP)
-  terminal.exit(EXIT.usage)
-}
-
-/** True when this file is the program, reached by npm's link or by its path. */
-function isProgram(): boolean {
-  const started = process.argv[1]
-  return started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url)
-}
-
-if (isProgram()) {
-  await main(process.argv.slice(2), openTerminal())
+if (!saidVersion()) {
+  const { main, openTerminal } = await import('./program.js')
+  await main(argv, openTerminal())
 }

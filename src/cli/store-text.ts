@@ -71,7 +71,7 @@ export function prunedText({ removed, total, inUse }: Pruned): string {
   return [
     counts.length === 0 ? 'nothing to remove' : `removed ${counts.join(', ')}`,
     `the store takes ${formatBytes(total)}`,
-    ...(inUse ? ['more was asked for, and stays: a build that is running uses it'] : []),
+    ...(inUse ? ['the rest is in use by a running build, and was kept'] : []),
   ].join('\n')
 }
 

@@ -6,6 +6,7 @@
  */
 import { type Bytes, KiB } from '../base/units.js'
 import { gap, latin1, printable, raw, struct, u8, u16, u32, u64, uuid } from './bytes.js'
+import { decodeErofs } from './erofs.js'
 import { decodeCoreImage } from './grub.js'
 import { decodeVerity, type VeritySuperblock } from './verity.js'
 
@@ -15,6 +16,7 @@ export const IDENTIFY_BYTES: Bytes = 4 * KiB
 /** `bytes` is what the file system itself says that it fills. Labels are fit to be shown on a terminal. */
 export type Content =
   | { kind: 'squashfs'; bytes: Bytes }
+  | { kind: 'erofs'; bytes: Bytes; label: string; uuid: string }
   /** ext2 and ext3 too: they share the superblock. */
   | { kind: 'ext4'; bytes: Bytes; label: string; uuid: string }
   | { kind: 'fat'; bytes: Bytes; label: string }
@@ -95,7 +97,14 @@ export function identify(start: Uint8Array): Content {
   if (head.every((byte) => byte === 0)) return { kind: 'zeros' }
   const superblock = decodeVerity(head)
   if (superblock) return { kind: 'verity', superblock }
-  return squashfs(head) ?? luks(head) ?? ext4(head) ?? fat(head) ?? grub(head) ?? { kind: 'unknown' }
+  return (
+    squashfs(head) ??
+    luks(head) ??
+    erofs(head) ??
+    ext4(head) ??
+    fat(head) ??
+    grub(head) ?? { kind: 'unknown' }
+  )
 }
 
 function squashfs(head: Buffer): Content | undefined {
@@ -108,6 +117,11 @@ function luks(head: Buffer): Content | undefined {
   if (!magic.equals(LUKS_MAGIC)) return undefined
   const number = version.readUInt16BE(0)
   return { kind: 'luks', version: number, uuid: printable(uuid), label: number === 2 ? printable(label) : '' }
+}
+
+function erofs(head: Buffer): Content | undefined {
+  const found = decodeErofs(head)
+  return found && { kind: 'erofs', ...found, label: printable(found.label) }
 }
 
 function ext4(head: Buffer): Content | undefined {

@@ -3,14 +3,18 @@
  */
 import { type FileHandle, open } from 'node:fs/promises'
 import { onFile } from '../base/file-errors.js'
-import { type Bytes, KiB, MiB } from '../base/units.js'
+import { type Bytes, KiB } from '../base/units.js'
+import { CHUNK, readAhead } from './read-ahead.js'
 
-/** Read at once. */
-const CHUNK: Bytes = 4 * MiB
 /** The least run of zeros that is left out: larger than a file system's block, so that extents stay few. */
-const HOLE: Bytes = 64 * KiB
+export const HOLE: Bytes = 64 * KiB
 
-const ZEROS = Buffer.alloc(HOLE)
+const ZEROS = Buffer.alloc(CHUNK)
+
+/** Of at most {@link CHUNK} bytes. */
+export function isZeros(bytes: Buffer): boolean {
+  return bytes.equals(ZEROS.subarray(0, bytes.length))
+}
 
 /** Writes a whole buffer at an offset. */
 export async function writeAt(file: FileHandle, bytes: Uint8Array, at: Bytes): Promise<void> {
@@ -21,38 +25,54 @@ export async function writeAt(file: FileHandle, bytes: Uint8Array, at: Bytes): P
 }
 
 /**
- * Copies a file into `target` at an offset; the place must be a hole or zeros already. `onBytes` is told how much of
- * the source was passed, holes included.
+ * Copies an open file into `target` at an offset; the place must be a hole or zeros already. `onBytes` gets each piece of the
+ * source as it is passed, holes included.
  */
 export async function copySparse(
-  source: string,
+  source: FileHandle,
   target: FileHandle,
   at: Bytes,
-  onBytes: (bytes: Bytes) => void = () => {},
+  onBytes: (bytes: Buffer) => void = () => {},
 ): Promise<void> {
-  const from = await open(source, 'r')
-  const buffer = Buffer.allocUnsafe(CHUNK)
-  try {
-    for (let offset = 0; ; ) {
-      const { bytesRead } = await onFile(source, () => from.read(buffer, 0, CHUNK, offset))
-      if (bytesRead === 0) return
-      for (const [start, end] of filledRuns(buffer.subarray(0, bytesRead))) {
-        await writeAt(target, buffer.subarray(start, end), at + offset + start)
-      }
-      offset += bytesRead
-      onBytes(bytesRead)
+  let offset = at
+  for await (const chunk of readAhead(source)) {
+    const writing = writeRuns(target, chunk, offset)
+    // While the disk works, whoever digests the bytes can.
+    writing.catch(() => {})
+    try {
+      onBytes(chunk)
+    } finally {
+      await writing
     }
-  } finally {
-    await from.close()
+    offset += chunk.length
   }
 }
 
+/** The same of a file by its path. */
+export async function copyFileSparse(
+  source: string,
+  target: FileHandle,
+  at: Bytes,
+  onBytes: (bytes: Buffer) => void = () => {},
+): Promise<void> {
+  const file = await open(source, 'r')
+  try {
+    await onFile(source, () => copySparse(file, target, at, onBytes))
+  } finally {
+    await file.close()
+  }
+}
+
+async function writeRuns(target: FileHandle, chunk: Buffer, at: Bytes): Promise<void> {
+  for (const [start, end] of filledRuns(chunk)) await writeAt(target, chunk.subarray(start, end), at + start)
+}
+
 /** The runs of a buffer that are not zero, in steps of {@link HOLE}. */
-function filledRuns(bytes: Buffer): [number, number][] {
+export function filledRuns(bytes: Buffer): [number, number][] {
   const runs: [number, number][] = []
   for (let start = 0; start < bytes.length; start += HOLE) {
     const end = Math.min(start + HOLE, bytes.length)
-    if (bytes.subarray(start, end).equals(ZEROS.subarray(0, end - start))) continue
+    if (isZeros(bytes.subarray(start, end))) continue
     const last = runs.at(-1)
     if (last && last[1] === start) last[1] = end
     else runs.push([start, end])

@@ -1,11 +1,12 @@
 /**
- * The superblock of a dm-verity hash device: cryptsetup's wiki, page "DMVerity", "On-disk format"; struct
+ * The superblock of a dm-verity hash device, and hash trees without a salt: cryptsetup's wiki, page "DMVerity", "On-disk format"; struct
  * verity_sb of its lib/verity/verity.c.
  *
- * Decoded only, to tell what an image holds: veritysetup writes and checks.
+ * Left out: verifying, which veritysetup and the kernel do.
  */
+import { createHash } from 'node:crypto'
 import { lookUp } from '../base/lookup.js'
-import type { Bytes } from '../base/units.js'
+import { alignUp, type Bytes } from '../base/units.js'
 import { gap, latin1, raw, struct, u16, u32, u64, uuid } from './bytes.js'
 
 const SUPERBLOCK = struct('a verity superblock', {
@@ -72,4 +73,92 @@ export function treeBytes(dataBlocks: number, hashBlockBytes: Bytes, digestBytes
 
 function isBlock(bytes: Bytes): boolean {
   return bytes >= 512 && bytes <= 1 << 19 && Number.isInteger(Math.log2(bytes))
+}
+
+// ------------------------------------------------------------------------------------ hash trees without a salt
+
+/** Data and hash blocks: the page size of every PC. */
+export const VERITY_BLOCK: Bytes = 4096
+const LEAF: Bytes = DIGEST_BYTES.sha256
+
+/** The digest of each block, one behind the other; the last block may be a part of one, and counts as filled with zeros. */
+export function verityLeaves(bytes: Uint8Array): Buffer {
+  const leaves = Buffer.allocUnsafe(Math.ceil(bytes.length / VERITY_BLOCK) * LEAF)
+  for (let at = 0, leaf = 0; at < bytes.length; at += VERITY_BLOCK, leaf += LEAF) {
+    const block = bytes.subarray(at, at + VERITY_BLOCK)
+    digestOf(block.length < VERITY_BLOCK ? Buffer.concat([block], VERITY_BLOCK) : block).copy(leaves, leaf)
+  }
+  return leaves
+}
+
+function digestOf(block: Uint8Array): Buffer {
+  return createHash('sha256').update(block).digest()
+}
+
+/** Bytes of the leaves of that many bytes. */
+export function leavesBytes(bytes: Bytes): Bytes {
+  return Math.ceil(bytes / VERITY_BLOCK) * LEAF
+}
+
+/** What stands above the leaves: little enough to be held, a 128th of them. */
+export interface UpperTree {
+  /** Hexadecimal. */
+  rootHash: string
+  /** All levels but the leaves', from the root down, as they stand in a hash device. */
+  levels: Buffer
+}
+
+/** Takes leaves as they come, in pieces of any size, and answers with the tree above them. */
+export function upperTree(): { add: (leaves: Uint8Array) => void; finish: () => UpperTree } {
+  const blocks = inBlocks()
+  const parents: Buffer[] = []
+  return {
+    add: (leaves) => {
+      for (const block of blocks.add(leaves)) parents.push(digestOf(block))
+    },
+    finish: () => {
+      for (const block of blocks.rest()) parents.push(digestOf(block))
+      const levels: Buffer[] = []
+      let level: Buffer = Buffer.concat(parents)
+      while (level.length > LEAF) {
+        const padded = Buffer.concat([level], alignUp(level.length, VERITY_BLOCK))
+        levels.unshift(padded)
+        level = verityLeaves(padded)
+      }
+      return { rootHash: level.toString('hex'), levels: Buffer.concat(levels) }
+    },
+  }
+}
+
+/** Cuts what comes into whole blocks; the last one is filled with zeros. */
+function inBlocks(): { add: (bytes: Uint8Array) => Uint8Array[]; rest: () => Uint8Array[] } {
+  let left: Uint8Array = new Uint8Array(0)
+  return {
+    add(bytes) {
+      const all = left.length > 0 ? Buffer.concat([left, bytes]) : bytes
+      const whole = all.length - (all.length % VERITY_BLOCK)
+      left = Buffer.from(all.subarray(whole))
+      const blocks: Uint8Array[] = []
+      for (let at = 0; at < whole; at += VERITY_BLOCK) blocks.push(all.subarray(at, at + VERITY_BLOCK))
+      return blocks
+    },
+    rest: () => (left.length > 0 ? [Buffer.concat([left], VERITY_BLOCK)] : []),
+  }
+}
+
+/** The superblock of a tree without a salt, as a whole block. */
+export function encodeVerity(uuid: string, dataBlocks: number): Buffer {
+  const superblock = SUPERBLOCK.encode({
+    signature: 'verity',
+    version: 1,
+    hashType: 1,
+    uuid,
+    algorithm: 'sha256',
+    dataBlockBytes: VERITY_BLOCK,
+    hashBlockBytes: VERITY_BLOCK,
+    dataBlocks,
+    saltBytes: 0,
+    salt: Buffer.alloc(0),
+  })
+  return Buffer.concat([superblock], VERITY_BLOCK)
 }

@@ -87,9 +87,7 @@ export function sizeGuests(guests: readonly Wanting[], pc: Pc): Sized[] {
   )
   const others = guests
     .filter((guest) => guest.autostart === null)
-    .map((guest) =>
-      sized(guest, pc, 'the profile does not have it started', alone(guest, rest - overhead, pc)),
-    )
+    .map((guest) => sized(guest, pc, 'autostart is off in the profile', alone(guest, rest - overhead, pc)))
   return [...started, ...others]
 }
 

@@ -2,11 +2,13 @@
  * The stick's ESP: boot loaders, their configuration, kernel and initrd, and the manifest.
  */
 import { join } from 'node:path'
-import { sha256 } from '../base/digests.js'
+import { type Sha256, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
+import { lookUp } from '../base/lookup.js'
 import type { Bytes } from '../base/units.js'
 import { writeFile } from '../base/write-file.js'
 import { writeEsp } from '../debian/boot.js'
+import { type LibraryFacts, libraryFacts } from '../guest/library.js'
 import { LOADING_PREFIX } from '../guest/report.js'
 import type { Plan } from '../plan/types.js'
 import { GRUB_CONFIG, slotConfig, slotFiles } from '../stick/boot-config.js'
@@ -39,7 +41,7 @@ export interface EspInputs {
   epoch: number
 }
 
-/** @param reads the host's `root`, the `library`, and every base by the name of its stage */
+/** @param reads the host's `root`, and the `library` */
 export function espStage(inputs: EspInputs, reads: Record<string, Stage>): StageDefinition<EspInputs> {
   const { size } = inputs
   return {
@@ -66,7 +68,7 @@ async function makeEsp(
     title: `Keyvisor ${name}`,
     announcement: `${LOADING_PREFIX}${name}`,
     root: hashTreeOf(readOf(read, 'root')),
-    library: hashTreeOf(readOf(read, 'library')),
+    library: libraryFacts(readOf(read, 'library')),
     kernelArguments,
   })
   await writeFile(config, bootConfig)
@@ -131,11 +133,18 @@ export function stickFacts({ plan, builder }: { plan: Plan; builder: string }): 
 
 /** The manifest that the ESP carries, of the results that it was made from. */
 export function manifestOf(facts: StickFacts, read: Record<string, StageResult>) {
+  const { rootHash, size, bases } = libraryFacts(readOf(read, 'library'))
   const payloads = {
     slots: { a: payloadOf(readOf(read, 'root'), 'root'), b: null },
-    library: payloadOf(readOf(read, 'library'), 'library'),
+    library: { rootHash, size },
   }
-  return stickManifest(facts, payloads, (stage) => objectOf(readOf(read, stage), 'disk').sha256)
+  return stickManifest(facts, payloads, (stage) => digestOf(bases, stage))
+}
+
+function digestOf(bases: LibraryFacts['bases'], stage: string): Sha256 {
+  const base = lookUp(bases, stage)
+  if (!base) throw new Error(`BUG: the library has no base of ${stage}`)
+  return base.sha256
 }
 
 function espTooLarge(cause: KeyvisorError): KeyvisorError | undefined {

@@ -6,7 +6,7 @@ import type { Bytes } from '../base/units.js'
 import { checkFits, estimateLayout, type Layout, layoutStick, type Payloads } from '../stick/layout.js'
 import type { PayloadName } from '../stick/partitions.js'
 import type { Foreseen } from '../store/foresee.js'
-import { type ImageParts, PAYLOADS, type PlannedImage } from './image.js'
+import { type ImageParts, laidPayload, PAYLOADS, type PlannedImage } from './image.js'
 
 /** A layout, and why the stick cannot be built so; null where everything fits. */
 export interface Fit {
@@ -35,10 +35,10 @@ const NAMES = Object.keys(PAYLOADS) as PayloadName[]
  */
 export function foreseeLayout({ stick, name }: PlannedImage, parts: ImageParts, foreseen: Foreseen): Layout {
   const found = NAMES.map((payload) => {
-    const [part, object] = PAYLOADS[payload]
-    return [payload, foreseen.record(parts[part])?.objects[object]] as const
+    const record = foreseen.record(parts[PAYLOADS[payload][0]])
+    return [payload, record && laidPayload(payload, record)] as const
   })
-  if (found.some(([, object]) => object === undefined)) return estimatedLayout({ stick }, parts, foreseen)
+  if (found.some(([, laid]) => laid === undefined)) return estimatedLayout({ stick }, parts, foreseen)
   return layoutStick(stick, name, Object.fromEntries(found) as Payloads)
 }
 
@@ -52,8 +52,12 @@ function estimatedLayout(
 }
 
 /** Bytes of each payload, measured or estimated. */
-export function payloadSizes(parts: ImageParts, { sizeOf }: Foreseen): Record<PayloadName, Bytes> {
-  const size = (payload: PayloadName) => sizeOf(parts[PAYLOADS[payload][0]], PAYLOADS[payload][1])
+export function payloadSizes(parts: ImageParts, { record, sizeOf }: Foreseen): Record<PayloadName, Bytes> {
+  const size = (payload: PayloadName) => {
+    const [part, object] = PAYLOADS[payload]
+    const found = record(parts[part])
+    return (found && laidPayload(payload, found)?.size) ?? sizeOf(parts[part], object)
+  }
   return {
     biosBoot: size('biosBoot'),
     esp: size('esp'),

@@ -8,9 +8,11 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { Json, Sha256 } from '../base/digests.js'
 import { step } from '../base/progress.js'
+import type { ToolRunner } from '../base/tool.js'
 import { type Bytes, SECTOR } from '../base/units.js'
+import { libraryFacts } from '../guest/library.js'
 import type { StickPlan } from '../stick/definition.js'
-import { type Layout, layoutStick } from '../stick/layout.js'
+import { type LaidPayload, type Layout, layoutStick, type Payloads } from '../stick/layout.js'
 import { type Manifest, type ManifestPackage, parsePackages, type StickManifest } from '../stick/manifest.js'
 import type { PayloadName } from '../stick/partitions.js'
 import {
@@ -21,22 +23,37 @@ import {
   type StageResult,
   stageKey,
 } from '../store/stage.js'
+import type { StageRecord } from '../store/store.js'
 import type { Workplace } from '../store/workplace.js'
 import { assembleImage } from './assemble.js'
+import type { LibraryParts } from './library.js'
 
-export type { Manifest } from '../stick/manifest.js'
+export type { Manifest, ManifestPackage } from '../stick/manifest.js'
 
 /** The stages whose results the image is put together from. */
 export type ImageParts = Record<Part, Stage>
 type Part = 'loader' | 'esp' | 'root' | 'settings' | 'library'
 
-/** Which object of which part each payload is. */
+/** Which object of which part each payload is; the library is none. */
 export const PAYLOADS: Readonly<Record<PayloadName, readonly [part: Part, object: string]>> = {
   biosBoot: ['loader', 'core'],
   esp: ['esp', 'esp'],
   root: ['root', 'root'],
   settings: ['settings', 'settings'],
   library: ['library', 'library'],
+}
+
+/** A payload as the layout knows it, of what a stage left behind; undefined where that has no such object. */
+export function laidPayload(
+  name: PayloadName,
+  { objects, facts }: Pick<StageRecord, 'objects' | 'facts'>,
+): LaidPayload | undefined {
+  if (name === 'library') {
+    const { rootHash, size } = libraryFacts({ facts })
+    return { digest: rootHash, size }
+  }
+  const object = objects[PAYLOADS[name][1]]
+  return object && { digest: object.sha256, size: object.size }
 }
 
 /** Of the plan, what decides the layout. */
@@ -63,8 +80,9 @@ export interface ImageRequest {
   manifest: StickManifest
   /** The packages of the tools that made the bytes. */
   tools: ManifestPackage[]
-  /** The base image of each guest. */
-  bases: Record<string, StageResult>
+  /** What each guest's root is made of; empty where nobody knows. */
+  packages: Record<string, ManifestPackage[]>
+  library: Pick<LibraryParts, 'bases' | 'leaves'>
   /** Secrets are on it: only the builder's user may read it. */
   isPrivate: boolean
 }
@@ -75,38 +93,52 @@ export async function writeImage(
   read: Record<Part, StageResult>,
   path: string,
   place: Workplace,
+  runner: ToolRunner,
 ): Promise<Manifest> {
   const { plan, identity, isPrivate } = request
-  const payload = (name: PayloadName) => objectOf(read[PAYLOADS[name][0]], PAYLOADS[name][1])
-  const payloads = {
-    biosBoot: payload('biosBoot'),
-    esp: payload('esp'),
-    root: payload('root'),
-    settings: payload('settings'),
-    library: payload('library'),
-  }
-  const layout = layoutStick(plan.stick, plan.name, payloads)
-  const bootImage = objectOf(read.loader, 'boot').path
+  const layout = layoutStick(plan.stick, plan.name, laidPayloads(read))
   const { name: stage, title } = identity
-  const { biosBoot: _, ...copied } = payloads
-  const total = Object.values(copied).reduce((sum, { size }) => sum + size, 0)
+  const payloads = {
+    biosBoot: objectOf(read.loader, 'core').path,
+    esp: objectOf(read.esp, 'esp').path,
+    root: objectOf(read.root, 'root').path,
+    settings: objectOf(read.settings, 'settings').path,
+  }
+  const facts = libraryFacts(read.library)
+  const library = { ...request.library, facts, head: objectOf(read.library, 'head').path }
+  const total = layout.partitions.reduce((sum, { used }) => sum + used, 0)
   let done = 0
   const onBytes = (bytes: Bytes) => {
     done += bytes
     place.progress({ kind: 'bytes', stage, done, total })
   }
-  const parts = { layout, stick: plan.stick, bootImage, payloads, isPrivate }
-  await step(place.progress, { stage, title }, () => assembleImage(parts, path, onBytes, place.signal))
+  const bootImage = objectOf(read.loader, 'boot').path
+  const parts = { layout, stick: plan.stick, bootImage, payloads, library, isPrivate }
+  await step(place.progress, { stage, title }, () => assembleImage(parts, path, onBytes, place, runner))
   return fullManifest(request, read, layout, path)
 }
 
+function laidPayloads(read: Record<Part, StageResult>): Payloads {
+  const laid = (name: PayloadName) => {
+    const found = laidPayload(name, read[PAYLOADS[name][0]])
+    if (!found) throw new Error(`BUG: there is no payload ${name}`)
+    return found
+  }
+  return {
+    biosBoot: laid('biosBoot'),
+    esp: laid('esp'),
+    root: laid('root'),
+    settings: laid('settings'),
+    library: laid('library'),
+  }
+}
+
 async function fullManifest(
-  { identity, manifest, tools, bases }: ImageRequest,
+  { identity, manifest, tools, packages }: ImageRequest,
   read: Record<Part, StageResult>,
   layout: Layout,
   path: string,
 ): Promise<Manifest> {
-  const guests = Object.entries(bases).map(async ([name, base]) => [name, await packagesOf(base)] as const)
   return {
     ...manifest,
     image: { file: basename(path), size: layout.sectors * SECTOR, smallestStick: layout.smallestStick },
@@ -118,14 +150,14 @@ async function fullManifest(
       settings: payloadOf(read.settings, 'settings'),
       library: manifest.library,
     },
-    packages: { host: await packagesOf(read.root), guests: Object.fromEntries(await Promise.all(guests)) },
+    packages: { host: await packagesOf(read.root), guests: packages },
     tools,
     key: identity.key,
   }
 }
 
 /** dpkg's own list; empty where the stage has none. */
-async function packagesOf({ objects }: StageResult): Promise<ManifestPackage[]> {
+export async function packagesOf({ objects }: StageResult): Promise<ManifestPackage[]> {
   const list = objects['packages']
   return list ? parsePackages(await readFile(list.path, 'utf8')) : []
 }

@@ -60,10 +60,10 @@ export async function takeLock(
 /** Everything in which the lock does not fit; empty when it answers the profile, and no image changed. */
 export async function lockProblems(lock: Lock, question: LockQuestion, place: Workplace): Promise<Problem[]> {
   const { request, path } = question
-  const problems = misfits(lock, request, await pinFiles(request.files, place.store), path)
+  const problems = misfits(lock, request, await pinFiles(request.files, place), path)
   if (problems.length > 0 || answers(lock, request)) return problems
   // A lock that somebody edited, or that does not say what was asked.
-  const message = 'its checksum is not that of what the profile asks for'
+  const message = 'its checksum does not match the profile'
   return [{ code: 'set-changed', severity: 'error', file: path, path: 'requests', message }]
 }
 
@@ -81,9 +81,7 @@ export async function makeLockFile(
   if (place.offline && !kept) throw refusal(question, found && (await lockProblems(found, question, place)))
   await checkLockFolder(path)
   return step(place.progress, { stage: 'lock', title: makingTitle(path, found, kept) }, async () => {
-    const lock = kept
-      ? await withFiles(kept, request, place.store)
-      : await makeLock(request, place.store, place.signal)
+    const lock = kept ? await withFiles(kept, request, place) : await makeLock(request, place)
     await writeLock(path, lock)
     return lock
   })
@@ -103,11 +101,11 @@ function refusal(question: LockQuestion, problems: Problem[] | undefined): Keyvi
   const { path } = question
   if (!problems) {
     return new KeyvisorError('lock-missing', `there is no lock ${path}`, {
-      hint: `make it, where there is a network: ${lockCommand(question)}`,
+      hint: `create it on a machine with network access: ${lockCommand(question)}`,
     })
   }
   return new KeyvisorError('lock-unfit', `the lock ${path} does not fit ${question.profile}`, {
-    hint: `look at what changed, then make it anew, where there is a network: ${lockCommand(question)}`,
+    hint: `look at what changed, then create it anew on a machine with network access: ${lockCommand(question)}`,
     problems,
   })
 }

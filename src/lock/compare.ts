@@ -35,7 +35,7 @@ export function misfits(lock: Lock, request: LockRequest, pins: Lock['files'], f
     if (!locked) return [problem('set-changed', name, 'its file is not locked')]
     if (!now) return [problem('set-changed', name, 'a file is locked, and the profile names none')]
     if (locked.sha256 === now.sha256) return []
-    const message = `${request.files[name]} has SHA-256 ${now.sha256}, the lock says ${locked.sha256}`
+    const message = `${request.files[name]?.path} has SHA-256 ${now.sha256}, the lock says ${locked.sha256}`
     return [problem('image-changed', name, message)]
   })
   return [...sets, ...files]

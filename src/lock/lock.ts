@@ -10,19 +10,27 @@ import { canonicalJson, type Json, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { errorHint, errorWords } from '../base/file-errors.js'
 import { lookUp } from '../base/lookup.js'
+import { limited, together } from '../base/parallel.js'
 import { readUserText } from '../base/user-file.js'
 import { checkWritable } from '../base/writable.js'
 import { archiveSources, openApt, packageId, resolvePackages, withComponents } from '../debian/apt.js'
 import type { LockedPackage, PackageRequest } from '../debian/types.js'
-import { replaceFile, type Store } from '../store/store.js'
-import { imageDigest } from '../store/unchanged.js'
+import type { ImageFormat } from '../disk/image.js'
+import { fileDigest } from '../sources/base.js'
+import { replaceFile } from '../store/store.js'
+import type { Workplace } from '../store/workplace.js'
 import { LOCK_VERSION, parseLock, requestDigest } from './parse.js'
 import type { Lock } from './types.js'
+
+export interface LockedFile {
+  path: string
+  format: ImageFormat
+}
 
 export interface LockRequest {
   packages: PackageRequest[]
   /** Where each file of a drive lies, by the name that the lock gives it. */
-  files: Record<string, string>
+  files: Record<string, LockedFile>
   /** A Debian archive that the profile names. */
   mirror: string | undefined
 }
@@ -48,15 +56,16 @@ export function answersPackages(lock: Lock, request: LockRequest): boolean {
 }
 
 /** The same lock for other files: package versions stay, and nothing is asked of a mirror. */
-export async function withFiles(lock: Lock, request: LockRequest, store: Store): Promise<Lock> {
-  const files = await pinFiles(request.files, store)
+export async function withFiles(lock: Lock, request: LockRequest, place: Workplace): Promise<Lock> {
+  const files = await pinFiles(request.files, place)
   return { ...lock, version: LOCK_VERSION, requests: digestOf(request), files }
 }
 
 /** Digest and size of each file as it is now. */
-export async function pinFiles(files: LockRequest['files'], store: Store): Promise<Lock['files']> {
+export async function pinFiles(files: LockRequest['files'], place: Workplace): Promise<Lock['files']> {
   const pins: Lock['files'] = {}
-  for (const [name, path] of Object.entries(files)) pins[name] = await imageDigest(path, store)
+  for (const [name, { path, format }] of Object.entries(files))
+    pins[name] = await fileDigest(path, format, place)
   return pins
 }
 
@@ -109,48 +118,64 @@ function unwritable(path: string, cause: NodeJS.ErrnoException): KeyvisorError {
 }
 
 /** Resolves every package set and reads every file. The network is used for package indexes. */
-export async function makeLock(request: LockRequest, store: Store, signal?: AbortSignal): Promise<Lock> {
-  return store.inScratch('lock', async (scratch) => {
-    const lock: Lock = {
+export async function makeLock(request: LockRequest, place: Workplace): Promise<Lock> {
+  return place.store.inScratch('lock', async (scratch) => {
+    const suites = [...new Set(request.packages.map((set) => set.suite))]
+    // The files are read while apt waits for a mirror.
+    const [files, answers] = await together([
+      pinFiles(request.files, place),
+      together(suites.map((suite) => lockSuite(request, suite, join(scratch, suite), place.signal))),
+    ])
+    const sets = new Map(answers.flatMap((answer) => answer.sets))
+    const packages = request.packages.flatMap(({ set }) => sets.get(set) ?? [])
+    return {
       version: LOCK_VERSION,
-      epoch: 0,
+      epoch: Math.max(0, ...answers.map(({ epoch }) => epoch)),
       requests: digestOf(request),
       asked: asked(request),
-      sources: {},
-      packages: {},
-      sets: {},
-      files: {},
+      sources: Object.fromEntries(answers.map(({ suite, sources }) => [suite, sources])),
+      packages: Object.fromEntries(packages.map((item) => [packageId(item), item])),
+      sets: Object.fromEntries([...sets].map(([set, items]) => [set, items.map(packageId)])),
+      files,
     }
-    const suites = new Set(request.packages.map((set) => set.suite))
-    for (const suite of suites) await lockSuite(lock, request, suite, join(scratch, suite), signal)
-    return { ...lock, files: await pinFiles(request.files, store) }
   })
 }
 
+/** What a suite has for the sets that are asked of it. */
+interface SuiteAnswer {
+  suite: string
+  /** Lines of sources.list(5). */
+  sources: string[]
+  epoch: number
+  sets: [set: string, packages: LockedPackage[]][]
+}
+
+/** apt keeps a core busy with each. */
+const PARALLEL = 2
+
 async function lockSuite(
-  lock: Lock,
   request: LockRequest,
   suite: string,
   scratch: string,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<SuiteAnswer> {
   await mkdir(scratch)
   const sources = await archiveSources(suite, request.mirror)
-  const sets = request.packages.filter((item) => item.suite === suite)
-  const components = sets.flatMap(({ component }) => component ?? [])
+  const asked = request.packages.filter((item) => item.suite === suite)
+  const components = asked.flatMap(({ component }) => component ?? [])
   const apt = await openApt(withComponents(sources, components), join(scratch, 'apt'), signal)
-  // Without the components that only the host asks for: guests find their packages where they always did.
-  lock.sources[suite] = sources
-  lock.epoch = Math.max(lock.epoch, apt.epoch)
+  const slot = limited(PARALLEL)
   // Guests with the same packages are asked for once.
-  const answers = new Map<string, LockedPackage[]>()
-  for (const set of sets) {
+  const answers = new Map<string, Promise<LockedPackage[]>>()
+  const sets = asked.map(async (set): Promise<[string, LockedPackage[]]> => {
     const question = set.packages.join(' ')
-    const packages = answers.get(question) ?? (await resolvePackages(apt, set, !set.set.startsWith('tools.')))
+    const packages =
+      answers.get(question) ?? slot(() => resolvePackages(apt, set, !set.set.startsWith('tools.')))
     answers.set(question, packages)
-    for (const item of packages) lock.packages[packageId(item)] = item
-    lock.sets[set.set] = packages.map(packageId)
-  }
+    return [set.set, await packages]
+  })
+  // Without the components that only the host asks for: guests find their packages where they always did.
+  return { suite, sources, epoch: apt.epoch, sets: await together(sets) }
 }
 
 /** The packages of a set, in the lock's order. */

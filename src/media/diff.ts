@@ -23,9 +23,9 @@ import { packageDifferences, rootVersions } from './packages.js'
 import { squashfsFiles } from './squashfs-files.js'
 
 export interface DiffOptions {
-  /** Where `unsquashfs`, `debugfs` and `prlimit` come from. */
+  /** Where `unsquashfs` and `prlimit` come from. */
   tools: ToolRunner
-  /** An empty folder for what is unpacked, with room for two roots and libraries; the caller removes it. */
+  /** An empty folder for what is unpacked, with room for two roots; the caller removes it. */
   scratch: string
   signal?: AbortSignal
 }
@@ -215,8 +215,8 @@ async function listing(place: Place, folder: string, tools: ToolRunner): Promise
       return { files: await fatFiles(sideOf(place).read), close: async () => {} }
     case 'squashfs':
       return squashfsFiles(resolve(path), offset, join(folder, 'files'), tools)
-    case 'ext4':
-      return libraryFiles(resolve(path), offset, folder, tools)
+    case 'erofs':
+      return { files: await libraryFiles(sideOf(place).read), close: async () => {} }
     default:
       return { files: [], close: async () => {} }
   }

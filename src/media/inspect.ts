@@ -237,7 +237,8 @@ async function readTree(
   partition: GptPartition,
   content: Content,
 ): Promise<VeritySuperblock | null> {
-  if (content.kind !== 'squashfs' && content.kind !== 'ext4') return null
+  // ext4: the library of older sticks.
+  if (content.kind !== 'squashfs' && content.kind !== 'erofs' && content.kind !== 'ext4') return null
   const offset = alignUp(content.bytes, TREE_ALIGNMENT)
   if (offset + VERITY_SUPERBLOCK_BYTES > sizeOf(partition)) return null
   return decodeVerity(await read(partition.first * SECTOR + offset, VERITY_SUPERBLOCK_BYTES)) ?? null

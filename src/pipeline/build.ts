@@ -10,12 +10,14 @@ import { makeFolder } from '../base/make-folder.js'
 import { removeScratch } from '../base/namespace.js'
 import { checkOut } from '../base/writable.js'
 import { manifestOf, stickFacts } from '../host/esp.js'
-import { type Manifest, writeImage } from '../image/image.js'
+import { type Manifest, type ManifestPackage, packagesOf, writeImage } from '../image/image.js'
+import type { BaseBytes } from '../image/library.js'
 import { placed } from '../prepare/locate.js'
 import { type Prepared, type PrepareRequest, packingTools } from '../prepare/prepare.js'
+import { type Base, type BaseFile, leavesOf } from '../sources/base.js'
 import { sourceStage } from '../sources/sources.js'
 import { pruneStore } from '../store/prune.js'
-import type { Stage, StageIdentity, StageResult } from '../store/stage.js'
+import { objectOf, type Stage, type StageIdentity, type StageResult } from '../store/stage.js'
 import { replaceFile, type Store, storeLimit } from '../store/store.js'
 import { fileStamp } from '../store/unchanged.js'
 import type { Workplace } from '../store/workplace.js'
@@ -114,7 +116,7 @@ async function makeImage(
   return manifest
 }
 
-function assemble(
+async function assemble(
   planned: PlannedBuild,
   results: Results,
   image: string,
@@ -126,24 +128,38 @@ function assemble(
     plan,
     manifest: manifestOf(stickFacts(planned), mapped(stages.esp.reads, results)),
     tools: packingTools(planned).packages,
-    bases: mapped(firstBases(planned), results),
+    packages: await guestPackages(planned, results),
+    library: {
+      bases: Object.values(stages.bases).map((base) => baseBytes(base, results)),
+      leaves: (base: BaseFile) => leavesOf(base, place),
+    },
     isPrivate,
   }
-  return writeImage(request, mapped(imageParts(stages), results), image, place)
+  return writeImage(request, mapped(imageParts(stages), results), image, place, results.tools)
 }
 
-/** The base of each guest's first disk. */
-function firstBases({ plan, stages }: PlannedBuild): Record<string, Stage> {
-  return Object.fromEntries(
-    plan.guests.map((guest) => [guest.name, stages.bases[sourceStage(guest)] as Stage]),
-  )
+/** Of each guest's first disk. */
+async function guestPackages(
+  { plan, stages }: PlannedBuild,
+  results: Results,
+): Promise<Record<string, ManifestPackage[]>> {
+  const packages = plan.guests.map(async (guest): Promise<[string, ManifestPackage[]]> => {
+    const base = stages.bases[sourceStage(guest)] as Base
+    return [guest.name, base.kind === 'made' ? await packagesOf(results.of(base.stage)) : []]
+  })
+  return Object.fromEntries(await Promise.all(packages))
+}
+
+function baseBytes(base: Base, results: Results): BaseBytes {
+  if (base.kind === 'given') return base.file
+  return { ...objectOf(results.of(base.stage), 'disk'), format: null }
 }
 
 function mapped<Name extends string>(
   stages: Record<Name, Stage>,
   results: Results,
 ): Record<Name, StageResult> {
-  const entries = Object.entries<Stage>(stages).map(([name, stage]) => [name, results(stage)])
+  const entries = Object.entries<Stage>(stages).map(([name, stage]) => [name, results.of(stage)])
   return Object.fromEntries(entries) as Record<Name, StageResult>
 }
 

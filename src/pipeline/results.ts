@@ -3,6 +3,8 @@
  */
 import type { Sha256 } from '../base/digests.js'
 import { limited } from '../base/parallel.js'
+import type { ToolRunner } from '../base/tool.js'
+import { type BaseFile, leavesOf } from '../sources/base.js'
 import { runStage, type StagePlace } from '../store/run-stage.js'
 import type { Stage, StageResult } from '../store/stage.js'
 import type { Workplace } from '../store/workplace.js'
@@ -13,18 +15,27 @@ import { storedStages } from './stages.js'
 /** Stages that run at the same time: installing packages keeps one core busy. */
 const PARALLEL = 2
 
-/** The result of a stage of this build. */
-export type Results = (stage: Stage) => StageResult
+/** What a build has made. */
+export interface Results {
+  /** Of a stage of this build. */
+  of: (stage: Stage) => StageResult
+  /** What made it. */
+  tools: ToolRunner
+}
 
 /** Takes every result from the store, or makes it there. */
 export async function makeResults(planned: PlannedBuild, place: Workplace): Promise<Results> {
   const { stages } = planned
   const equipment = await buildTools(planned, stages.loader.inputs['tools'] as string, place)
-  const made = await runAll(storedStages(stages), { ...place, ...equipment })
-  return ({ key, name }) => {
-    const result = made.get(key)
-    if (!result) throw new Error(`BUG: no result of ${name}`)
-    return result
+  const leaves = (base: BaseFile) => leavesOf(base, place)
+  const made = await runAll(storedStages(stages), { ...place, ...equipment, leaves })
+  return {
+    of({ key, name }) {
+      const result = made.get(key)
+      if (!result) throw new Error(`BUG: no result of ${name}`)
+      return result
+    },
+    tools: equipment.tools,
   }
 }
 

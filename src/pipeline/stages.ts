@@ -11,6 +11,7 @@ import { settingsStage } from '../host/settings.js'
 import { hostTreeStage } from '../host/tree.js'
 import { type ImageParts, imageIdentity } from '../image/image.js'
 import { guestSet, type Prepared, plannedBases, treePackages } from '../prepare/prepare.js'
+import type { Base } from '../sources/base.js'
 import { libraryStage } from '../sources/library.js'
 import type { SourceBuild } from '../sources/source.js'
 import { sourceStages } from '../sources/sources.js'
@@ -31,8 +32,8 @@ export interface Stages {
   hostRoot: Stage
   /** Those that bases are made from, by the name of the stage. */
   beforeBases: Record<string, Stage>
-  /** Every base, by the name of its stage. */
-  bases: Record<string, Stage>
+  /** Every base, by the name that the plan has for its stage. */
+  bases: Record<string, Base>
   library: Stage
   loader: Stage
   esp: Stage
@@ -66,7 +67,7 @@ export function planStages(prepared: Planned, facts: BuildFacts): Stages {
     manifest,
     epoch,
   }
-  const esp = stageOf(espStage(boot, { root: hostRoot, library, ...bases }), facts)
+  const esp = stageOf(espStage(boot, { root: hostRoot, library }), facts)
   const settings = stageOf(settingsStage({ name: plan.name, size: plan.stick.settings, epoch }), facts)
   const parts = { loader, esp, root: hostRoot, settings, library }
   const image = imageIdentity(plan, parts, facts.programOf)
@@ -78,7 +79,7 @@ function baseStages(prepared: Planned, facts: BuildFacts): Pick<Stages, 'beforeB
   const { architecture } = stick
   const { programOf, tools, mmdebstrap } = facts
   const beforeBases: Record<string, Stage> = Object.create(null)
-  const bases: Record<string, Stage> = Object.create(null)
+  const bases: Record<string, Base> = Object.create(null)
   for (const planned of plannedBases(prepared.plan)) {
     const { stage, guest, source } = planned
     const build: SourceBuild = {
@@ -110,7 +111,8 @@ export function imageParts({ loader, esp, hostRoot: root, settings, library }: S
 /** Every stage with a result in the store, in the order in which a build runs them; trees that are shared once. */
 export function storedStages(stages: Stages): Stage[] {
   const { hostTree, hostRoot, beforeBases, bases, library, loader, esp, settings } = stages
-  const all = [hostTree, hostRoot, ...Object.values(beforeBases), ...Object.values(bases)]
+  const made = Object.values(bases).flatMap((base) => (base.kind === 'made' ? [base.stage] : []))
+  const all = [hostTree, hostRoot, ...Object.values(beforeBases), ...made]
   const unique = new Map<Sha256, Stage>()
   for (const item of [...all, library, loader, esp, settings])
     if (!unique.has(item.key)) unique.set(item.key, item)

@@ -44,7 +44,7 @@ export interface LockedSet {
   size: Bytes
 }
 
-/** Makes a profile's lock where it is missing, does not fit, or shall be new. Throws as `prepare` does. */
+/** Makes a profile's lock where it is missing, does not fit, or is to be new. Throws as `prepare` does. */
 export async function lockProfile(request: LockProfileRequest, place: Workplace): Promise<LockReport> {
   const { profile, warnings } = await loadProfile(request.profile)
   const question = lockQuestion(request, profile)

@@ -80,7 +80,7 @@ export async function prepare(request: PrepareRequest, place: Workplace): Promis
 /** What the lock of a valid profile has to answer. */
 export function lockQuestion(request: { profile: string; lock?: string }, profile: Profile): LockQuestion {
   const folder = dirname(resolve(request.profile))
-  const files = imageFiles(profile, folder).map(({ name, path }) => [name, path])
+  const files = imageFiles(profile, folder).map(({ name, path, format }) => [name, { path, format }])
   const path = request.lock ?? lockPath(request.profile)
   const packages = packageRequests(profile)
   const asked = { packages, files: Object.fromEntries(files), mirror: profile.host?.mirror }

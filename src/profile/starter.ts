@@ -6,13 +6,13 @@
 export function starterProfile(schemaPath: string): string {
   return `# yaml-language-server: $schema=${schemaPath}
 #
-# What one stick shall be. "keyvisor validate" says what is wrong with it, "keyvisor plan" what will come of it, and
+# Describes one stick. "keyvisor validate" says what is wrong with it, "keyvisor plan" what will come of it, and
 # "keyvisor build" makes the image. Lines that begin with # are examples: take the # away to use them.
 version: 1
 name: my-stick
 
 # stick:
-#   firmware: [bios, uefi, secureboot]   # what the PCs have that shall start it
+#   firmware: [bios, uefi, secureboot]   # firmware of the PCs that will start it
 #   minimumSize: 8GiB                    # the smallest stick that it must fit
 #   minimumMemory: 4GiB                  # the smallest PC that must start every guest
 

@@ -4,6 +4,7 @@
 
 import { stat } from 'node:fs/promises'
 import type { Json } from '../base/digests.js'
+import { together } from '../base/parallel.js'
 import { step } from '../base/progress.js'
 import type { ToolRunner } from '../base/tool.js'
 import type { Bytes } from '../base/units.js'
@@ -80,7 +81,7 @@ async function makeWith(
     compressing({ form, path, imageSize: size, mode: mode & 0o666 }, tools as ToolRunner, signal),
   )
   const reading = readOnce(image, [whole, ranges, ...packers], counting(place, size), signal)
-  await allOrNone([reading, ...packers.map(({ done }) => done)], abort)
+  await together([reading, ...packers.map(({ done }) => done)], abort)
   const bmap = open.find(({ form }) => form === 'bmap')
   if (bmap) await replaceFile(bmap.path, encodeBmap({ imageSize: size, ranges: ranges.ranges() }))
   const known = { sha256: whole.sha256(), size }
@@ -108,17 +109,4 @@ function failing(signal: AbortSignal | undefined) {
 
 function isCompressed(wanted: Wanted): wanted is Wanted & { form: Compression } {
   return wanted.form === 'zst' || wanted.form === 'xz'
-}
-
-/** Waits for all of them; the first failure ends the others, and is the one that is thrown. */
-async function allOrNone(works: Promise<unknown>[], abort: (reason: unknown) => void): Promise<void> {
-  let first: { reason: unknown } | undefined
-  for (const work of works) {
-    work.catch((reason) => {
-      first ??= { reason }
-      abort(reason)
-    })
-  }
-  await Promise.allSettled(works)
-  if (first) throw first.reason
 }

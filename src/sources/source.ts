@@ -13,6 +13,7 @@ import type { Common, Stage } from '../store/stage.js'
 import type { ProfilePath } from '../yaml/problems.js'
 import type { Guest, RootFile } from '../yaml/profile.gen.js'
 import type { Placed, Sound } from '../yaml/sound.js'
+import type { Base } from './base.js'
 
 /**
  * A kind of source. `Written` is what a profile has, `Planned` what a plan has, and `Read` what is read from files for the
@@ -27,7 +28,7 @@ export interface SourceKind<Written, Planned, Read> {
   outside(written: Written, guest: Guest): Outside
   /** Everything that a profile leaves open. */
   plan(written: Written, guest: Guest, given: Given): { source: Planned; size: Bytes }
-  /** The stage that makes a guest's base. */
+  /** What a plan calls a guest's base: the stage that makes it, where one does. */
   stage(guest: string): StageName
   /** The packages that the base is made of; undefined where nobody knows what is in it. */
   packages(source: Planned): AskedPackages | undefined
@@ -111,7 +112,7 @@ export interface Given {
 
 /** A base that a plan's library needs, and what it is made from. */
 export interface PlannedBase<Planned> {
-  /** Stage that makes it. */
+  /** The stage that makes it, where one does. */
   stage: StageName
   guest: GuestDefinition<StageName>
   source: Planned
@@ -128,7 +129,7 @@ export interface SourceBuild extends Common {
 }
 
 export interface SourceStages {
-  base: Stage
+  base: Base
   /** Those that the base is made from, in their order. */
   before: Stage[]
 }

@@ -27,15 +27,3 @@ export interface StickPlan {
   /** What the data partition needs at least on the smallest stick. */
   dataMinimum: Bytes
 }
-
-/** The finished bytes of one partition, or of one file of it. */
-export interface Payload {
-  /** File in the store. */
-  path: string
-  sha256: string
-  size: Bytes
-  /** dm-verity root hash, where the payload carries a hash tree; else empty. */
-  rootHash: string
-  /** Offset of the verity tree from the payload's start; 0 where there is none. */
-  hashOffset: Bytes
-}

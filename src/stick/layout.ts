@@ -7,11 +7,11 @@
  * and library. GUIDs derive from all payloads and appear in none of them (GRUB finds its partitions by number on
  * the disk that it was loaded from), so there is no circle.
  */
-import { derivedUuid } from '../base/digests.js'
+import { derivedUuid, type Sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { alignUp, type Bytes, formatBytes, type Lba, SECTOR } from '../base/units.js'
 import { BACKUP_SECTORS } from '../disk/gpt.js'
-import type { Payload, StickPlan } from './definition.js'
+import type { StickPlan } from './definition.js'
 import { PARTITIONS, type PayloadName, partitionNumber, partitionRow } from './partitions.js'
 
 export interface LayoutPartition {
@@ -44,7 +44,13 @@ export interface Layout {
 }
 
 /** What the layout needs to know of the payloads. */
-export type Payloads = Record<PayloadName, Pick<Payload, 'sha256' | 'size'>>
+export type Payloads = Record<PayloadName, LaidPayload>
+
+export interface LaidPayload {
+  /** Of its bytes; of the library its root hash, which covers them. */
+  digest: Sha256
+  size: Bytes
+}
 
 /** Where the bios-boot partition begins: known from the Plan alone, since the core image must carry it. */
 export function biosBootFirst(stick: StickPlan): Lba {
@@ -56,7 +62,7 @@ export function biosBootFirst(stick: StickPlan): Lba {
  * `library-too-large` or `stick-too-small`.
  */
 export function layoutStick(stick: StickPlan, name: string, payloads: Payloads): Layout {
-  const digests = PARTITIONS.flatMap(({ payload }) => (payload ? [payloads[payload].sha256] : []))
+  const digests = PARTITIONS.flatMap(({ payload }) => (payload ? [payloads[payload].digest] : []))
   const diskGuid = derivedUuid('disk', name, ...digests)
   const layout = arrange(stick, sizesOf(payloads))
   checkFits(layout, stick)

@@ -16,14 +16,17 @@ export interface ManifestPayload {
   rootHash: string
 }
 
+/** A library is known by its root hash, which covers all of it. */
+export type ManifestLibrary = Omit<ManifestPayload, 'sha256'>
+
 export interface ManifestPackage {
   name: string
   version: string
   architecture: string
 }
 
-/** 3: slots, and an architecture. 2: a guest has drives and hardware; 1 named one base image a guest. */
-export const MANIFEST_VERSION = 3
+/** 4: the library is known by its root hash. 3: slots, and an architecture. 2: a guest has drives and hardware; 1 named one base image a guest. */
+export const MANIFEST_VERSION = 4
 
 /** What the ESP carries at `/keyvisor/manifest.json`: all that is known before the ESP itself is packed. */
 export interface StickManifest {
@@ -43,7 +46,7 @@ export interface StickManifest {
   guests: ManifestGuest[]
   /** The host in each slot; null: none. */
   slots: Record<HostSlot, ManifestPayload | null>
-  library: ManifestPayload
+  library: ManifestLibrary
 }
 
 /** Bases are known by their digests. */
@@ -86,7 +89,7 @@ export function otherVersion(manifest: unknown): string | undefined {
 export interface Manifest extends StickManifest {
   image: { file: string; size: Bytes; smallestStick: Bytes }
   layout: Layout
-  payloads: Record<string, ManifestPayload>
+  payloads: Record<string, ManifestPayload | ManifestLibrary>
   /** dpkg's own list of each root. */
   packages: { host: ManifestPackage[]; guests: Record<string, ManifestPackage[]> }
   /** The packages of the tools that made the bytes; empty where they were the builder's own. */

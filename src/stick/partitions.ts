@@ -80,7 +80,7 @@ export const PARTITIONS = [
   {
     name: 'library',
     payload: 'library',
-    holds: ['ext4'],
+    holds: ['erofs'],
     type: () => PARTITION_TYPE.library,
     size: libraryBytes,
     mend: 'raise `stick.library`, or leave its size out',

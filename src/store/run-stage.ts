@@ -1,7 +1,6 @@
 /**
  * Running a stage: its result comes from the store, or is made there.
  */
-import type { Sha256 } from '../base/digests.js'
 import { onDisk } from '../base/file-errors.js'
 import type { ToolCall, ToolRunner } from '../base/tool.js'
 import type { Stage, StageResult, Workbench } from './stage.js'
@@ -12,6 +11,7 @@ import type { Workplace } from './workplace.js'
 export interface StagePlace extends Workplace {
   tools: ToolRunner
   fetched: Workbench['fetched']
+  leaves: Workbench['leaves']
 }
 
 /** Takes the stage's result from the store, or makes it there from the results that it reads. */
@@ -86,7 +86,7 @@ function benchOf(place: StagePlace, { name, inputs }: Stage, scratch: string): W
       run: (call) => place.tools.run(equipped(call)),
     },
     fetched: place.fetched,
-    link: (sha256: Sha256, target) => place.store.linkObject(sha256, target),
+    leaves: place.leaves,
     note: (text) => place.progress({ kind: 'note', stage: name, text }),
     signal,
   }

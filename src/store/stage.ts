@@ -52,8 +52,8 @@ export interface Workbench {
   tools: ToolRunner
   /** Objects of these digests, each with the bytes that its name says: fetched again where the store's are damaged. */
   fetched(items: readonly { sha256: Sha256; size: Bytes }[]): Promise<string[]>
-  /** Makes an object of the store appear at `target` without a copy. */
-  link(sha256: Sha256, target: string): Promise<void>
+  /** Path of the digests of all blocks of a file, as a hash tree has them (`disk/verity.ts`). */
+  leaves(base: StoredObject): Promise<string>
   /** Tells the user of progress. */
   note(line: string): void
   signal: AbortSignal

@@ -86,7 +86,7 @@ export function storeLimit(env: NodeJS.ProcessEnv = process.env): Bytes | undefi
   if (!text) return undefined
   const limit = parseBytes(text)
   if (limit !== undefined) return limit
-  throw new KeyvisorError('bad-store-limit', `KEYVISOR_STORE_LIMIT is "${text}", which is no size`, {
+  throw new KeyvisorError('bad-store-limit', `KEYVISOR_STORE_LIMIT is "${text}", which is not a size`, {
     hint: 'set it to a size such as 20GiB, or unset it',
     exitCode: EXIT.usage,
   })

@@ -1,30 +1,35 @@
 /**
  * Stamps: whether a file is the one that was looked at before, without reading it again.
  */
-import { stat } from 'node:fs/promises'
-import { sha256, sha256File } from '../base/digests.js'
+import type { BigIntStats } from 'node:fs'
+import { type FileHandle, stat } from 'node:fs/promises'
 import { ifThere } from '../base/file-errors.js'
-import type { Bytes } from '../base/units.js'
-import type { Store, StoredObject } from './store.js'
 
-/** Changes whenever the file is written to or replaced; undefined when there is none. */
+/** Changes whenever the file is written to or replaced, even if somebody sets its mtime back; undefined when there is none. */
 export async function fileStamp(path: string): Promise<string | undefined> {
-  const found = await ifThere(stat(path))
-  return found && `${found.ino} ${found.size} ${found.mtimeMs} ${found.ctimeMs}`
+  const found = await ifThere(stat(path, { bigint: true }))
+  return found && stampOf(found)
 }
 
+/** The same of an open file, which another may have replaced under its name. */
+export async function openStamp(file: FileHandle): Promise<string> {
+  return stampOf(await file.stat({ bigint: true }))
+}
+
+function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ')
+}
+
+/** A write in the same tick of the file system's clock would not show in a stamp: nanoseconds for a tick, and for whole seconds. */
+const TICK = { fine: 50_000_000n, coarse: 2_000_000_000n }
+
 /**
- * Digest and size of an outside image, which may have many GiB: it is read once, and again after it was written to.
- * Rejects with the errors of `fs.createReadStream`.
+ * True when a later write is certain to change the stamp of an open file: its times are a tick or more ago. File systems
+ * that count whole seconds (FAT, some servers) have longer ticks.
  */
-export async function imageDigest(path: string, store: Store): Promise<Omit<StoredObject, 'path'>> {
-  const key = sha256(`digest of ${path}`)
-  const stamp = (await fileStamp(path)) ?? null
-  const known = (await store.readRecord(key))?.facts
-  if (stamp !== null && known?.['stamp'] === stamp) {
-    return { sha256: known['sha256'] as string, size: known['size'] as Bytes }
-  }
-  const found = await sha256File(path)
-  await store.writeRecord(key, { stage: '', objects: {}, facts: { stamp, ...found } })
-  return found
+export async function isSettled(file: FileHandle): Promise<boolean> {
+  const { mtimeNs, ctimeNs } = await file.stat({ bigint: true })
+  const now = BigInt(Date.now()) * 1_000_000n
+  const tick = mtimeNs % 1_000_000_000n === 0n ? TICK.coarse : TICK.fine
+  return now - mtimeNs >= tick && now - ctimeNs >= tick
 }

@@ -65,7 +65,7 @@ async function keptLock(packages: PackageRequest, place: Workplace): Promise<Loc
 }
 
 async function newLock(packages: PackageRequest, place: Workplace): Promise<Lock> {
-  const lock = await makeLock(requestOf(packages), place.store, place.signal)
+  const lock = await makeLock(requestOf(packages), place)
   await makeFolder(join(place.store.folder, 'locks'))
   await writeLock(lockFile(packages, place), lock)
   return lock

@@ -82,7 +82,7 @@ async function makeTree(
 }
 
 /** What two images are compared with. */
-const DIFF_TOOLS = ['unsquashfs', 'debugfs', 'prlimit']
+const DIFF_TOOLS = ['unsquashfs', 'prlimit']
 
 /**
  * The runner for comparing images: nothing is fetched or unpacked for that. A tree that a build left in the store, else

@@ -70,7 +70,7 @@ export type CpuCount = number
 export type UsbId = string
 
 /**
- * What one Keyvisor stick shall be: the stick, the host on it, and the guests that it carries.
+ * Describes one Keyvisor stick: the stick, the host on it, and the guests that it carries.
  */
 export interface Profile {
   /**
@@ -308,7 +308,7 @@ export interface Guest {
    */
   source: DebianSource | ImageSource
   /**
-   * Size of the guest's first disk in whole sectors of 512 bytes, where it shall be larger than its base image. Partitions and file systems on it do not grow by themselves, and once the stick has made it, it keeps its size.
+   * Size of the guest's first disk, in whole sectors of 512 bytes. It may be larger than its base image. Partitions and file systems on it do not grow by themselves, and once the stick has made it, it keeps its size.
    */
   disk?: Size
   /**

@@ -4,39 +4,25 @@
  * A union that fits in none of its branches gives ajv one error for each reason in each branch. All of those are
  * dropped; the branch that the user meant is chosen by the value, and the value is checked against that alone.
  */
-import { readFileSync } from 'node:fs'
-import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
-import { parseBytes, SIZE_PATTERN } from '../base/units.js'
+import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import { compile } from './compile.js'
 import type { Finding, ProfilePath } from './problems.js'
+import { PROFILE_SCHEMA } from './profile-schema.js'
+import { profileValidator } from './profile-validator.js'
 import { closest, expected, findingOf, keysOf, kindOf, quoted, type Schema, typeHint } from './wording.js'
-
-/** The profile's schema, beside `src/` and `dist/` alike. */
-export const SCHEMA_FILE = new URL('../../schemas/profile.schema.json', import.meta.url)
-
-const schema = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')) as Schema
-
-// Every command starts with this: that the schemas are schemas is for a test to say, and to compile the schema of schemas
-// took longer than all the rest. Code that runs once is not worth improving.
-const STARTUP = { meta: false, validateSchema: false, code: { optimize: false } }
-const ajv = new Ajv2020({ allErrors: true, verbose: true, strictRequired: false, ...STARTUP })
-ajv.addVocabulary(['x-unit', 'x-expects', 'x-default', 'x-secret'])
-// What the pattern alone cannot say: above nothing, and exact as a number. A text of another form is the pattern's.
-ajv.addFormat('size', (text) => !SIZE_PATTERN.test(text) || (parseBytes(text) ?? 0) > 0)
 
 /** Checks values against a schema; its unions, if it has any, may only refer to definitions of the profile's. */
 export function schemaCheck(of: Schema): (value: unknown) => Finding[] {
   let validate: ValidateFunction | undefined
   return (value) => {
-    validate ??= ajv.compile(of)
+    validate ??= compile(of)
     return check(validate, value, [])
   }
 }
 
-const checkProfile = schemaCheck(schema)
-
 /** Everything in a value that the schema does not allow; empty when it is a Profile. */
 export function checkSchema(value: unknown): Finding[] {
-  return checkProfile(value)
+  return check(profileValidator(), value, [])
 }
 
 function check(validator: ValidateFunction, value: unknown, prefix: ProfilePath): Finding[] {
@@ -101,7 +87,7 @@ function checkUnion(union: ErrorObject, path: ProfilePath): Finding[] {
 
 /** A `$ref` to `$defs` followed; other schemas as they are. */
 function definition(branch: Schema): Schema {
-  return branch.$ref ? (schema.$defs?.[branch.$ref.slice('#/$defs/'.length)] as Schema) : branch
+  return branch.$ref ? (PROFILE_SCHEMA.$defs?.[branch.$ref.slice('#/$defs/'.length)] as Schema) : branch
 }
 
 function fits(branch: Schema, value: unknown): boolean {
@@ -111,8 +97,7 @@ function fits(branch: Schema, value: unknown): boolean {
 
 function checkBranch(union: ErrorObject, branch: number, path: ProfilePath): Finding[] {
   const alone = (union.schema as Schema[])[branch] as Schema
-  const whole = alone.$ref ? { $ref: `${schema.$id}${alone.$ref}` } : alone
-  return check(ajv.compile(whole), union.data, path)
+  return check(compile({ $defs: PROFILE_SCHEMA.$defs ?? {}, ...alone }), union.data, path)
 }
 
 /** The branch with the most keys of the value is meant; where none has any, the one with the most alike. */

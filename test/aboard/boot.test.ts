@@ -248,7 +248,7 @@ t.test('a libvirt that does not answer replaces no domain', async (t) => {
 
 t.test('a guest without autostart is defined, not started', async (t) => {
   const machine = stick([guest('b', { autostart: null })])
-  t.match(guestsOf(told(machine))[0], { state: 'skipped', reason: 'the profile does not have it started' })
+  t.match(guestsOf(told(machine))[0], { state: 'skipped', reason: 'autostart is off in the profile' })
   t.match(machine.ran.join('\n'), ' define /data/guests/b/definition/wanted.xml')
   t.notMatch(machine.ran.join('\n'), ' start b')
 })

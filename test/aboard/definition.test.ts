@@ -48,7 +48,7 @@ const edit = (machine: { domain: string | undefined }, old: string, new_: string
   machine.domain = machine.domain?.replace(old, new_)
 }
 const MINE = "<sound model='ich9'/>\n    <memballoon"
-const KEPT = `its domain is not as it was defined, and is kept; the new definition is ${FOLDER}/new.xml`
+const KEPT = `you edited this domain, so it was kept; the new definition is in ${FOLDER}/new.xml`
 
 t.test('what libvirt printed of a new domain is kept, whole, in a folder for root alone', async (t) => {
   const machine = stick()

@@ -30,7 +30,7 @@ t.test('a first lock', async (t) => {
 
 t.test('a lock that is as it was', async (t) => {
   const report = { ...REPORT, lock: { ...REPORT.lock, made: false }, changes: { packages: [], files: [] } }
-  t.equal(lockText(report), `a.lock.json is as it was: it answers the profile${SUMMARY}`)
+  t.equal(lockText(report), `a.lock.json is unchanged: it matches the profile${SUMMARY}`)
 })
 
 t.test('a new lock and what it changes', async (t) => {

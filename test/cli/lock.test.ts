@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { canonicalJson, sha256 } from '../../src/base/digests.js'
+import { silent } from '../../src/base/progress.js'
 import { loadProfile, Store } from '../../src/index.js'
 import { writeLock } from '../../src/lock/lock.js'
 import { lockQuestion } from '../../src/prepare/prepare.js'
@@ -23,7 +24,7 @@ async function bench(t: Pick<Test, 'testdir'>) {
   const store = await Store.open(join(cwd, 'store'))
   const profile = join(cwd, 'a.yaml')
   const { path, request } = lockQuestion({ profile }, (await loadProfile(profile)).profile)
-  await writeLock(path, await answeringLock(request, store))
+  await writeLock(path, await answeringLock(request, { store, progress: silent }))
   const env = { KEYVISOR_STORE: store.folder }
   return { cwd, path, run: (...args: string[]) => keyvisor(args, { cwd, env }) }
 }
@@ -36,7 +37,7 @@ t.test('a lock that answers its profile stays as it is', async (t) => {
   t.equal(stderr, '')
   t.match(
     stdout,
-    /^a\.lock\.json is as it was: it answers the profile\n {2}tools {12}\d+ packages, .*\n {2}artifacts {8}\d+ packages, /,
+    /^a\.lock\.json is unchanged: it matches the profile\n {2}tools {12}\d+ packages, .*\n {2}artifacts {8}\d+ packages, /,
   )
   t.match(stdout, /^ {2}guest box disk0 {2}512B, SHA-256 [0-9a-f]{64}$/m)
   t.equal(readFileSync(path, 'utf8'), before)
@@ -81,7 +82,7 @@ t.test('build --locked and --offline say what they lack', async (t) => {
   t.equal(
     lack.stderr,
     'keyvisor: there is no lock b.lock.json\n' +
-      '  hint: make it, where there is a network: keyvisor lock a.yaml --lock b.lock.json\n',
+      '  hint: create it on a machine with network access: keyvisor lock a.yaml --lock b.lock.json\n',
   )
   t.equal(alike.stderr, lack.stderr)
   writeFileSync(join(cwd, 'a.yaml'), PROFILE.replace('{admin:', '{packages: [htop, vim], admin:'))
@@ -135,7 +136,7 @@ t.test('lock --offline takes images anew, and chooses no versions', async (t) =>
   t.match(unfit.stderr, /^a\.lock\.json: error .*: host: asked for, and not locked: htop$/m)
   t.match(
     unfit.stderr,
-    /\n {2}hint: look at what changed, then make it anew, where there is a network: keyvisor lock a\.yaml\n$/,
+    /\n {2}hint: look at what changed, then create it anew on a machine with network access: keyvisor lock a\.yaml\n$/,
   )
   t.equal(readFileSync(path, 'utf8'), before)
 })

@@ -49,13 +49,13 @@ t.test('usage errors end with 2, and say what is wrong', async (t) => {
     [['plan', 'a.yaml', '--on', 'ram=4G'], /"ram=4G" is none of ram=4GiB, cpus=2, kvm=yes, kvm=no/],
     [['plan', 'a.yaml', '--on', 'ram=4GiB,disk=1'], /"disk=1" is none of/],
     [['plan', 'a.yaml', '--on', 'cpus=0'], /"cpus=0" is none of/],
-    [['test', 'a.img', '--machines', 'a.yaml'], /--machines is for a walk\n {2}hint: give --walk, too/],
-    [['test', 'a.img', '--each'], /--each is for a walk/],
+    [['test', 'a.img', '--machines', 'a.yaml'], /--machines needs --walk\n {2}hint: give --walk as well/],
+    [['test', 'a.img', '--each'], /--each needs --walk/],
     [
       ['build', 'a.yaml', '--sign-password', 'p'],
       /--sign-password is for a key\n {2}hint: give --sign KEY, too/,
     ],
-    [['test', 'a.img', '--walk', '--jobs', '2'], /--jobs is for --each/],
+    [['test', 'a.img', '--walk', '--jobs', '2'], /--jobs needs --each/],
     [['test', 'a.img', '--walk', '--each', '--jobs', '0'], /Give a number from 1 to 255/],
     [['test', 'a.img', '--walk', '--cpus', '2'], /--cpus does not go with --walk/],
   ]

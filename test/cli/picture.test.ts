@@ -6,8 +6,8 @@ import { estimateLayout, type Layout, layoutStick } from '../../src/stick/layout
 import { payloads, STICK } from '../support/stick.js'
 
 const PAYLOADS = payloads({
-  esp: { size: 90 * MiB, sha256: 'b'.repeat(64) },
-  library: { size: 220 * MiB, sha256: 'd'.repeat(64) },
+  esp: { size: 90 * MiB, digest: 'b'.repeat(64) },
+  library: { size: 220 * MiB, digest: 'd'.repeat(64) },
 })
 const LAYOUT = layoutStick(STICK, 'demo', PAYLOADS)
 const ESTIMATE = estimateLayout(STICK, {

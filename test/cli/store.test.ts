@@ -63,10 +63,10 @@ t.test('what prune is told', async (t) => {
   const run = (args: string[], env: Record<string, string> = {}) =>
     keyvisor(['store', 'prune', ...args], { env: { KEYVISOR_STORE: store.folder, ...env } })
   t.match(await run([]), { code: 2, stderr: /nothing says what to remove\n {2}hint: add --max-size/ })
-  t.match(await run(['--max-size', '10G']), { code: 2, stderr: /"10G" is no size such as 10GiB/ })
+  t.match(await run(['--max-size', '10G']), { code: 2, stderr: /"10G" is not a size such as 10GiB/ })
   t.match(await run(['--older-than', '30']), { code: 2, stderr: /"30" is no time such as 30d or 12h/ })
   const limit = await run([], { KEYVISOR_STORE_LIMIT: '10' })
-  t.match(limit, { code: 2, stderr: /KEYVISOR_STORE_LIMIT is "10", which is no size\n {2}hint: / })
+  t.match(limit, { code: 2, stderr: /KEYVISOR_STORE_LIMIT is "10", which is not a size\n {2}hint: / })
   t.match(await run([], { KEYVISOR_STORE_LIMIT: '10GiB' }), { code: 0, stdout: /^nothing to remove\n/ })
   t.equal(parseTime('12h'), 12 * 3600)
   t.equal(parseTime('2d'), 48 * 3600)
@@ -115,7 +115,7 @@ t.test('words', async (t) => {
   ]
   t.equal(
     prunedText({ removed, total: 2048, inUse: true }),
-    'removed 1 tools tree, 2 packages\nthe store takes 2KiB\nmore was asked for, and stays: a build that is running uses it',
+    'removed 1 tools tree, 2 packages\nthe store takes 2KiB\nthe rest is in use by a running build, and was kept',
   )
   const damage = [{ kind: 'tree' as const, key: 'ab', reason: 'it is odd', stages: [] }]
   const health = { folder: '/store', objects: 2, records: 1, trees: 1, bytes: 7, damage, stale: [] }

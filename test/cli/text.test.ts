@@ -157,11 +157,11 @@ t.test('the end of a build', async (t) => {
 
 const DIGEST = 'ab'.repeat(32)
 const LAYOUT = layoutStick({ ...PLAN.stick, minimumSize: 64 * GiB }, 'x', {
-  biosBoot: { size: SIZES.biosBoot, sha256: DIGEST },
-  esp: { size: SIZES.esp, sha256: DIGEST },
-  root: { size: SIZES.root, sha256: DIGEST },
-  settings: { size: SIZES.settings, sha256: DIGEST },
-  library: { size: SIZES.library, sha256: DIGEST },
+  biosBoot: { size: SIZES.biosBoot, digest: DIGEST },
+  esp: { size: SIZES.esp, digest: DIGEST },
+  root: { size: SIZES.root, digest: DIGEST },
+  settings: { size: SIZES.settings, digest: DIGEST },
+  library: { size: SIZES.library, digest: DIGEST },
 })
 
 function inspection(manifest: Inspection['manifest'], notes: string[] = []): Inspection {

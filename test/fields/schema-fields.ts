@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs'
 import type { Json } from '../../src/base/digests.js'
-import { SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { SCHEMA_FILE } from '../../src/yaml/profile-schema.js'
 
 interface Node {
   type?: string

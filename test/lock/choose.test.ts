@@ -24,9 +24,13 @@ interface Bench {
 async function bench(t: Pick<Test, 'testdir'>): Promise<Bench> {
   const folder = t.testdir({ 'box.raw': 'bytes' })
   const titles: string[] = []
-  const progress = (event: ProgressEvent) => event.kind === 'start' && titles.push(event.title)
+  const progress = (event: ProgressEvent) => {
+    // The reading of an image is told as well.
+    if (event.kind === 'start' && event.stage !== 'read') titles.push(event.title)
+  }
   const run = { store: await Store.open(join(folder, 'store')), progress }
-  const request = { packages: [], files: { 'guest.box/disk0': join(folder, 'box.raw') }, mirror: undefined }
+  const files = { 'guest.box/disk0': { path: join(folder, 'box.raw'), format: 'raw' as const } }
+  const request = { packages: [], files, mirror: undefined }
   const profile = join(folder, 'demo.yaml')
   return { folder, place: run, titles, question: { profile, path: join(folder, 'demo.lock.json'), request } }
 }
@@ -76,7 +80,7 @@ t.test('an image that changed does not slip through', async (t) => {
 t.test('new images leave package versions as they are, and need no network', async (t) => {
   const all = await bench(t)
   const question = withHost(all)
-  const lock = await answeringLock({ ...question.request, files: {} }, all.place.store)
+  const lock = await answeringLock({ ...question.request, files: {} }, all.place)
   await writeLock(question.path, lock)
   const taken = await takeLock(question, {}, { ...all.place, offline: true })
   t.equal(taken.made, true)
@@ -100,7 +104,7 @@ t.test('locked, a lock that is missing or does not fit is refused, and left alon
   })
 
   const other = { ...question.request, packages: [{ ...HOST, packages: ['nano'] }], files: {} }
-  await writeLock(question.path, await answeringLock(other, run.store))
+  await writeLock(question.path, await answeringLock(other, run))
   const before = readFileSync(question.path, 'utf8')
   const error = (await takeLock(question, { locked: true, update: true }, run).catch(
     (thrown) => thrown,
@@ -120,7 +124,7 @@ t.test('locked, a lock that is missing or does not fit is refused, and left alon
 
 t.test('a checksum that is not that of the profile is refused too', async (t) => {
   const { place: run, question } = await bench(t)
-  const lock = await answeringLock(question.request, run.store)
+  const lock = await answeringLock(question.request, run)
   await writeLock(question.path, { ...lock, requests: sha256('another') })
   await t.rejects(takeLock(question, { locked: true }, run), {
     code: 'lock-unfit',
@@ -134,7 +138,7 @@ t.test('offline, no versions are chosen', async (t) => {
   const run = { ...all.place, offline: true }
   await t.rejects(takeLock(question, {}, run), { code: 'lock-missing', hint: /network/ })
   const other = { ...question.request, packages: [{ ...HOST, packages: ['nano'] }] }
-  const lock = await answeringLock(other, run.store)
+  const lock = await answeringLock(other, run)
   await writeLock(question.path, lock)
   await t.rejects(takeLock(question, {}, run), { code: 'lock-unfit', problems: [{ path: 'host' }, {}] })
   await t.rejects(makeLockFile(question, undefined, run), { code: 'lock-missing' })

@@ -2,11 +2,12 @@
 import t from 'tap'
 import type { PackageRequest } from '../../src/debian/types.js'
 import { lockChanges, misfits } from '../../src/lock/compare.js'
-import type { LockRequest } from '../../src/lock/lock.js'
+import type { LockedFile, LockRequest } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
 import { item, lockOf } from '../support/locks.js'
 
 const NOTHING: LockRequest = { packages: [], files: {}, mirror: undefined }
+const raw = (path: string): LockedFile => ({ path, format: 'raw' })
 const set = (name: string, ...packages: string[]): PackageRequest => ({
   set: name,
   suite: 'trixie',
@@ -24,7 +25,7 @@ t.test('a lock that fits', async (t) => {
   const packages = [set('host', 'vim'), set('guest.web', 'nginx')]
   const files = { 'guest.box/disk0': { sha256: 'ab', size: 1 } }
   const lock = { ...lockOf({}), asked: packages.toReversed(), files }
-  t.strictSame(words(lock, { ...NOTHING, packages, files: { 'guest.box/disk0': '/box' } }, files), [])
+  t.strictSame(words(lock, { ...NOTHING, packages, files: { 'guest.box/disk0': raw('/box') } }, files), [])
 })
 
 t.test('everything that does not fit, at once', async (t) => {
@@ -38,7 +39,10 @@ t.test('everything that does not fit, at once', async (t) => {
     { ...set('guest.web', 'nginx'), suite: 'forky', architecture: 'arm64' },
     set('guest.new', 'vim'),
   ]
-  const files = { 'guest.box/disk0': '/images/box.raw', 'guest.box/disk1': '/images/other.raw' }
+  const files = {
+    'guest.box/disk0': raw('/images/box.raw'),
+    'guest.box/disk1': raw('/images/other.raw'),
+  }
   const pins = { 'guest.box/disk0': { sha256: 'ef', size: 1 }, 'guest.box/disk1': { sha256: '01', size: 1 } }
   t.strictSame(words(lock, { ...NOTHING, packages, files }, pins), [
     'set-changed host: locked from trixie, and asked from trixie with non-free-firmware',

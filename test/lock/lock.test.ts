@@ -2,10 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { canonicalJson, sha256 } from '../../src/base/digests.js'
+import { silent } from '../../src/base/progress.js'
 import {
   answers,
   answersPackages,
   checkLockFolder,
+  type LockedFile,
   type LockRequest,
   lockedSet,
   makeLock,
@@ -16,22 +18,26 @@ import {
 } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
 import { Store } from '../../src/store/store.js'
+import type { Workplace } from '../../src/store/workplace.js'
 import { answeringLock, item, lockOf } from '../support/locks.js'
 
 const request: LockRequest = { packages: [], files: {}, mirror: undefined }
+
+const raw = (path: string): LockedFile => ({ path, format: 'raw' })
 
 /** A lock without packages needs no network. */
 async function imageLock(t: { testdir(): string }) {
   const folder = t.testdir()
   writeFileSync(join(folder, 'box.raw'), 'bytes')
   const store = await Store.open(join(folder, 'store'))
-  const files = { 'guest.box/disk0': join(folder, 'box.raw') }
-  return { folder, store, request: { ...request, files }, path: join(folder, 'demo.lock.json') }
+  const files = { 'guest.box/disk0': raw(join(folder, 'box.raw')) }
+  const place: Workplace = { store, progress: silent }
+  return { folder, store, place, request: { ...request, files }, path: join(folder, 'demo.lock.json') }
 }
 
 t.test('a lock pins the bytes of images, and comes back as it went', async (t) => {
-  const { store, request, path } = await imageLock(t)
-  const lock = await makeLock(request, store)
+  const { store, place, request, path } = await imageLock(t)
+  const lock = await makeLock(request, place)
   t.strictSame(lock.files, { 'guest.box/disk0': { sha256: sha256('bytes'), size: 5 } })
   t.equal(await readLock(path), undefined)
   await writeLock(path, lock)
@@ -40,52 +46,52 @@ t.test('a lock pins the bytes of images, and comes back as it went', async (t) =
 })
 
 t.test('a lock answers only what was asked for when it was made', async (t) => {
-  const { store, request } = await imageLock(t)
-  const lock = await makeLock(request, store)
+  const { place, request } = await imageLock(t)
+  const lock = await makeLock(request, place)
   const set = { set: 'host', suite: 'trixie', architecture: 'amd64', packages: ['vim'] }
   const others: LockRequest[] = [
     { ...request, packages: [set] },
     { ...request, files: {} },
-    { ...request, files: { ...request.files, 'guest.box/iso0': '/x' } },
+    { ...request, files: { ...request.files, 'guest.box/iso0': { path: '/x', format: 'iso' } } },
   ]
   for (const other of others) t.notOk(answers(lock, other))
   const moved = {
     ...request,
-    files: { 'guest.box/disk0': '/elsewhere' },
+    files: { 'guest.box/disk0': raw('/elsewhere') },
     mirror: 'http://archive.example/debian',
   }
   t.ok(answers(lock, moved), 'where an image lies, or a mirror, is not what was asked for')
 })
 
 t.test('the order of guests is not what was asked for', async (t) => {
-  const { store, request } = await imageLock(t)
+  const { place, request } = await imageLock(t)
   const sets = ['guest.b', 'guest.a'].map((set) => ({
     set,
     suite: 'trixie',
     architecture: 'amd64',
     packages: ['vim'],
   }))
-  const lock = await answeringLock({ ...request, packages: sets }, store)
+  const lock = await answeringLock({ ...request, packages: sets }, place)
   t.ok(answers(lock, { ...request, packages: sets.toReversed() }))
   t.ok(answersPackages(lock, { ...request, packages: sets.toReversed() }))
   t.notOk(answersPackages(lock, { ...request, packages: sets.slice(1) }))
 })
 
 t.test('other images leave the packages as they are', async (t) => {
-  const { folder, store, request } = await imageLock(t)
+  const { folder, place, request } = await imageLock(t)
   const packages = [{ set: 'host', suite: 'trixie', architecture: 'amd64', packages: ['vim'] }]
-  const lock = await answeringLock({ ...request, packages }, store)
+  const lock = await answeringLock({ ...request, packages }, place)
   writeFileSync(join(folder, 'other.raw'), 'other')
-  const other = { ...request, packages, files: { other: join(folder, 'other.raw') } }
-  const renewed = await withFiles(lock, other, store)
+  const other = { ...request, packages, files: { other: raw(join(folder, 'other.raw')) } }
+  const renewed = await withFiles(lock, other, place)
   t.ok(answers(renewed, other))
   t.strictSame(renewed.files, { other: { sha256: sha256('other'), size: 5 } })
   t.strictSame(renewed.sets, lock.sets)
 })
 
 t.test('a lock that cannot be written is told before anything is chosen', async (t) => {
-  const { folder, store, request } = await imageLock(t)
-  const lock = await makeLock(request, store)
+  const { folder, place, request } = await imageLock(t)
+  const lock = await makeLock(request, place)
   const path = join(folder, 'nowhere', 'x.lock.json')
   for (const tried of [checkLockFolder(path), writeLock(path, lock)]) {
     await t.rejects(tried, {
@@ -101,8 +107,8 @@ t.test('a lock that cannot be written is told before anything is chosen', async 
 })
 
 t.test('a damaged lock is named', async (t) => {
-  const { store, request, path } = await imageLock(t)
-  await writeLock(path, await makeLock(request, store))
+  const { place, request, path } = await imageLock(t)
+  await writeLock(path, await makeLock(request, place))
   const text = readFileSync(path, 'utf8')
   const lock = JSON.parse(text) as Lock
   const damages = [
@@ -126,8 +132,8 @@ t.test('a damaged lock is named', async (t) => {
 })
 
 /** What Keyvisor 0.1 wrote. */
-async function oldLock(request: LockRequest, store: Store) {
-  const { version: _, asked, files, requests: __, ...rest } = await answeringLock(request, store)
+async function oldLock(request: LockRequest, place: Workplace) {
+  const { version: _, asked, files, requests: __, ...rest } = await answeringLock(request, place)
   const old = asked.map(({ architecture: ___, ...set }) => set)
   const images = Object.fromEntries(
     Object.entries(files).map(([name, pin]) => [name.replace(/^guest\.(.*)\/disk0$/, '$1'), pin]),
@@ -137,7 +143,7 @@ async function oldLock(request: LockRequest, store: Store) {
 }
 
 t.test('a lock of version 1 answers what it answered', async (t) => {
-  const { store, request, path } = await imageLock(t)
+  const { place, request, path } = await imageLock(t)
   const packages = ['host', 'tools.pack'].map((set) => ({
     set,
     suite: 'trixie',
@@ -145,13 +151,13 @@ t.test('a lock of version 1 answers what it answered', async (t) => {
     packages: ['vim'],
   }))
   const asked = { ...request, packages }
-  const old = await oldLock(asked, store)
+  const old = await oldLock(asked, place)
   writeFileSync(path, JSON.stringify(old))
   const lock = (await readLock(path)) as Lock
   t.equal(lock.version, 1)
-  t.strictSame({ ...lock, version: 2 }, await answeringLock(asked, store))
+  t.strictSame({ ...lock, version: 2 }, await answeringLock(asked, place))
   t.ok(answers(lock, asked))
-  t.strictSame(await withFiles(lock, asked, store), await answeringLock(asked, store))
+  t.strictSame(await withFiles(lock, asked, place), await answeringLock(asked, place))
   writeFileSync(path, JSON.stringify({ ...old, requests: sha256('edited') }))
   t.notOk(answers((await readLock(path)) as Lock, asked), 'one that was edited answers nothing')
   const { asked: _, ...first } = old

@@ -30,7 +30,7 @@ const WRITTEN: Record<string, Bytes> = {
   tools: 90 * MiB,
   'tree.host': 150 * MiB,
   root: 150 * MiB,
-  library: 256 * KiB,
+  library: 12 * KiB,
   loader: 128 * KiB,
   esp: 30 * MiB,
   settings: 512 * KiB,

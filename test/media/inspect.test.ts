@@ -7,7 +7,7 @@ import { MiB } from '../../src/base/units.js'
 import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import { inspectImage, MANIFEST_ON_ESP } from '../../src/media/inspect.js'
-import { assemble, makePayloads, run, TOOLS, UUID } from '../support/images.js'
+import { assemble, makePayloads, oldLibrary, run, TOOLS, UUID } from '../support/images.js'
 import {
   below,
   type Change,
@@ -52,7 +52,10 @@ t.test('an image', async (t) => {
         },
         { content: { kind: 'zeros' }, verity: null },
         { content: { kind: 'fat', label: 'KEYVISOR', bytes: 34 * MiB }, verity: null },
-        { content: { kind: 'ext4', uuid: UUID, bytes: 4 * MiB }, verity: { dataBlocks: 1024 } },
+        {
+          content: { kind: 'erofs', label: 'library', uuid: UUID, bytes: 3 * 4096 },
+          verity: { algorithm: 'sha256', dataBlocks: 3, salt: '' },
+        },
       ],
     )
   })
@@ -131,13 +134,25 @@ t.test('an image', async (t) => {
     t.match(await notesOf((bytes) => void bytes.fill(0, firstOf('root-a'), firstOf('root-a') + 4096)), [
       'partition 3 (root-a) should hold squashfs, and holds zeros',
     ])
-    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(1 << 20, firstOf('library') + 1024 + 4)), [
-      'partition 6 (library) holds ext4 of 4GiB, which is more than fits',
+    // "blocks" of its superblock, at byte 1024.
+    t.match(await notesOf((bytes) => void bytes.writeUInt32LE(1 << 20, firstOf('library') + 1024 + 36)), [
+      'partition 6 (library) holds erofs of 4GiB, which is more than fits',
     ])
     t.match(await notesOf((bytes) => void bytes.fill(0, firstOf('esp'), firstOf('esp') + 4096)), [
       'partition 2 (esp) should hold fat, and holds zeros',
       'there is no ESP, and so no manifest',
     ])
+  })
+
+  t.test('an image of before, whose library is ext4', async (t) => {
+    const old = join(folder, 'old.img')
+    await assemble(old, { ...payloads, library: await oldLibrary(join(folder, 'old-library')) })
+    const { partitions, notes } = await inspectImage(old)
+    t.strictSame(notes, ['partition 6 (library) should hold erofs, and holds ext4'])
+    t.match(partitions.at(-1), {
+      content: { kind: 'ext4', uuid: UUID, bytes: 4 * MiB },
+      verity: { dataBlocks: 1024 },
+    })
   })
 
   t.test('a manifest that cannot be read is a note', async (t) => {
@@ -156,7 +171,7 @@ t.test('an image', async (t) => {
     t.match(await withEsp('{"name":'), { manifest: null, notes: [/is not JSON/] })
     t.match(await withEsp('{"version": 1}'), {
       manifest: { version: 1 },
-      notes: ['the manifest is of version 1, and this Keyvisor reads version 3'],
+      notes: ['the manifest is of version 1, and this Keyvisor reads version 4'],
     })
     const odd = await withEsp('{"dataMinimum": -1, "__proto__": {}}')
     t.same(odd.notes, [])

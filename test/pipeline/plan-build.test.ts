@@ -17,7 +17,7 @@ t.test('a mirror and snapshots of the profile are asked for what an older lock n
   const profile = join(folder, 'a.yaml')
   const run = { store: await Store.open(join(folder, 'store')), progress: silent, offline: true }
   const { path, request } = lockQuestion({ profile }, (await loadProfile(profile)).profile)
-  await writeLock(path, await answeringLock(request, run.store))
+  await writeLock(path, await answeringLock(request, run))
   const before = await planBuild({ profile, locked: true }, run)
   t.strictSame(before.archives, ['file:/nonexistent'])
 

@@ -15,7 +15,8 @@ import { facts, IMPORTS, id, laid, lock, plan, planned, profile, SETS } from '..
 /** The keys by the name of their stage. */
 function keys(stages: Stages): Record<string, string> {
   const { beforeBases, bases, ...others } = stages
-  const all = [...Object.values(others), ...Object.values(beforeBases), ...Object.values(bases)]
+  const made = Object.values(bases).flatMap((base) => (base.kind === 'made' ? [base.stage] : []))
+  const all = [...Object.values(others), ...Object.values(beforeBases), ...made]
   return Object.fromEntries(all.map(({ name, key }) => [name, key]))
 }
 
@@ -61,7 +62,7 @@ function changes(
 
 t.test('nothing changed, nothing to do', async (t) => {
   changes(t, 'the same again', {}, [])
-  t.equal(ALL.length, 16)
+  t.equal(ALL.length, 14)
 })
 
 t.test('what the whole build rests on changes all that is made with it', async (t) => {
@@ -188,14 +189,27 @@ t.test('files, units and size of a guest change its disk', async (t) => {
 
 t.test("an image's bytes and format change its import", async (t) => {
   const image = (change: object) => ({
+    plan: (plan: Plan) => void Object.assign(guest(plan, 'box').images['import.box.disk2'] ?? {}, change),
+  })
+  changes(t, 'bytes', image({ sha256: 'aa'.repeat(32) }), ['import.box.disk2', ...END])
+  changes(t, 'format', image({ format: 'qcow2' }), ['import.box.disk2', ...END])
+  changes(t, 'path alone', image({ path: '/elsewhere/data.raw' }), [])
+})
+
+t.test('a file that is a base as it is has no stage, and changes the library', async (t) => {
+  const image = (change: object) => ({
     plan: (plan: Plan) => void Object.assign(guest(plan, 'box').source, change),
   })
-  changes(t, 'bytes', image({ sha256: 'aa'.repeat(32) }), ['import.box', ...END])
-  changes(t, 'format', image({ format: 'raw' }), ['import.box', ...END])
+  changes(t, 'bytes', image({ sha256: 'aa'.repeat(32) }), END)
+  changes(t, 'size', image({ size: 2 }), END)
   const iso = (plan: Plan) =>
     void Object.assign(guest(plan, 'box').images['import.box.iso0'] ?? {}, { sha256: 'aa'.repeat(32) })
-  changes(t, 'bytes of another drive', { plan: iso }, ['import.box.iso0', ...END])
+  changes(t, 'bytes of another drive', { plan: iso }, END)
   changes(t, 'path alone', image({ path: '/elsewhere/box.qcow2' }), [])
+  const made = planStages(planned, facts).bases
+  t.match(made['import.box'], { kind: 'given', file: { path: '/profiles/box.qcow2', format: 'qcow2' } })
+  t.match(made['import.box.iso0'], { kind: 'given', file: { path: '/profiles/tools.iso', format: 'iso' } })
+  t.match(made['import.box.disk2'], { kind: 'made', stage: { name: 'import.box.disk2' } })
 })
 
 t.test('a definition changes the library and no disk', async (t) => {

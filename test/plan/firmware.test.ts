@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import t from 'tap'
 import { FIRMWARE, firmwarePackages } from '../../src/plan/firmware.js'
 import { DEFAULTS, type HardwareFirmware } from '../../src/yaml/profile.gen.js'
-import { SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { SCHEMA_FILE } from '../../src/yaml/profile-schema.js'
 
 t.test('a profile can name exactly what is in the table', async (t) => {
   const schema = JSON.parse(readFileSync(SCHEMA_FILE, 'utf8'))

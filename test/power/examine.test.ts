@@ -14,6 +14,7 @@ import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
 import type { Inspection } from '../../src/media/inspect.js'
 import { Store, storeFolder } from '../../src/store/store.js'
 import { openCheckTools } from '../../src/tools/lab-tools.js'
+import { encodeLibrary } from '../support/images.js'
 import { needTools } from '../support/tools.js'
 import { countRecords, type Findings, openExaminer } from './examine.js'
 import { Replay } from './replay.js'
@@ -100,9 +101,6 @@ async function examine(folder: string, damage: Damage, tools: ToolRunner): Promi
       args: ['-q', '-F', '-t', 'ext4', '-d', source, image, size],
       binds: [{ path: folder, write: true }],
     })
-  await mkdir(join(folder, 'library'))
-  await writeFile(join(folder, 'library/abc.qcow2'), await readFile(join(folder, 'abc.qcow2')))
-  await mke2fs(join(folder, 'library'), join(folder, 'library.img'), '32M')
   await mke2fs(join(folder, 'data'), join(folder, 'data.img'), '64M')
   const partitions = [{ ...LIBRARY, name: 'library' }]
   if (damage.name !== '') partitions.push({ ...DATA, name: damage.name ?? 'data' })
@@ -111,7 +109,10 @@ async function examine(folder: string, damage: Damage, tools: ToolRunner): Promi
   await disk(stick, STICK, [
     [0, encodeProtectiveMbr(STICK / SECTOR, Buffer.from('boot code'))],
     [SECTOR, table.primary],
-    [LIBRARY.first * SECTOR, await readFile(join(folder, 'library.img'))],
+    [
+      LIBRARY.first * SECTOR,
+      encodeLibrary([{ name: 'abc.qcow2', bytes: await readFile(join(folder, 'abc.qcow2')) }]),
+    ],
     [DATA.first * SECTOR, await readFile(join(folder, 'data.img'))],
     [STICK - table.backup.length, table.backup],
   ])

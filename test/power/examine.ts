@@ -8,7 +8,7 @@
 
 import { existsSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { ARCHITECTURES } from '../../src/arch/architecture.js'
 import { KeyvisorError } from '../../src/base/errors.js'
 import type { ToolRunner } from '../../src/base/tool.js'
@@ -19,6 +19,7 @@ import { type Gpt, type GptPartition, type ReadAt, readGpt } from '../../src/dis
 import { decodeMbr, withoutProtective } from '../../src/disk/mbr.js'
 import type { Inspection } from '../../src/media/inspect.js'
 import { guestBases, type StickManifest } from '../../src/stick/manifest.js'
+import { takeFromLibrary } from '../support/library.js'
 import type { Replay } from './replay.js'
 
 /** How far the stick had come: no data partition, one that is not formatted, one without the guest's overlay, all. */
@@ -271,9 +272,8 @@ async function unpackBase(
   const library = partitions.find(({ payload }) => payload === 'library')
   if (!base || !library) throw new KeyvisorError('no-such-guest', `${path} has no guest ${guest}`)
   const [packed, raw] = [join(folder, 'base.qcow2'), join(folder, 'base.raw')]
-  const binds = [{ path: resolve(path) }, { path: folder, write: true }]
-  const device = `${resolve(path)}?offset=${library.first * SECTOR}`
-  await tools.run({ tool: 'debugfs', args: ['-R', `dump /${base}.qcow2 ${packed}`, device], binds })
+  await takeFromLibrary(path, library.first * SECTOR, `${base}.qcow2`, packed)
+  const binds = [{ path: folder, write: true }]
   const args = ['convert', '-f', 'qcow2', '-O', 'raw', packed, raw]
   await tools.run({ tool: 'qemu-img', args, binds })
   await rm(packed)

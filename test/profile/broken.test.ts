@@ -11,7 +11,7 @@ import { CODES } from '../../src/base/codes.js'
 import type { Problem } from '../../src/base/errors.js'
 import { parseBytes } from '../../src/base/units.js'
 import { validateProfile } from '../../src/profile/validate.js'
-import { SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { SCHEMA_FILE } from '../../src/yaml/profile-schema.js'
 import { readSource } from '../../src/yaml/source.js'
 
 const folder = fileURLToPath(new URL('../../fixtures/profiles/broken/', import.meta.url))

@@ -119,7 +119,7 @@ t.test('an ESP at its least, which depends on what the initrd carries', async (t
 
 t.test('a profile is refused where no payloads are small enough for its stick', async (t) => {
   let refused = 0
-  const payload = { sha256: 'ab'.repeat(32), size: 1 }
+  const payload = { digest: 'ab'.repeat(32), size: 1 }
   const payloads = { biosBoot: payload, esp: payload, root: payload, settings: payload, library: payload }
   const sizes = { esp: size(300), rootSlot: size(500), minimumSize: size(2500), library: size(500) }
   const sticks = fc.record(sizes, { requiredKeys: ['esp', 'rootSlot', 'minimumSize'] })

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import root, { type Test } from 'tap'
 import { sha256File } from '../../src/base/digests.js'
 import { silent } from '../../src/base/progress.js'
 import { systemTools, type ToolCall, type ToolRunner } from '../../src/base/tool.js'
@@ -10,7 +11,20 @@ import { cramped, needTools } from '../support/tools.js'
 
 const PASSWORD = 'correct horse'
 
+/** Keys whose passwords take seconds to be made and used, so that there is one of each. */
+async function makeKeys(t: Test) {
+  const folder = t.testdir()
+  const place = (name: string) => join(folder, name)
+  const minisign = (args: string[], input = '') => systemTools.run({ tool: 'minisign', args, input })
+  await minisign(['-G', '-W', '-p', place('open.pub'), '-s', place('open.key')])
+  await minisign(['-G', '-p', place('closed.pub'), '-s', place('closed.key')], `${PASSWORD}\n${PASSWORD}\n`)
+  return folder
+}
+
+let keys: Promise<string> | undefined
+
 async function scene(t: Test) {
+  keys ??= makeKeys(root)
   const folder = t.testdir({
     store: {},
     SHA256SUMS: 'x  demo.img\n',
@@ -18,9 +32,8 @@ async function scene(t: Test) {
     wrong: 'no\n',
   })
   const place = (name: string) => join(folder, name)
-  const minisign = (args: string[], input = '') => systemTools.run({ tool: 'minisign', args, input })
-  await minisign(['-G', '-W', '-p', place('open.pub'), '-s', place('open.key')])
-  await minisign(['-G', '-p', place('closed.pub'), '-s', place('closed.key')], `${PASSWORD}\n${PASSWORD}\n`)
+  await cp(await keys, folder, { recursive: true })
+  const minisign = (args: string[]) => systemTools.run({ tool: 'minisign', args })
   const calls: ToolCall[] = []
   const tools = {
     argv: systemTools.argv,
@@ -47,7 +60,7 @@ async function scene(t: Test) {
   return { place, sign, verified, calls }
 }
 
-t.test('a signature that minisign takes', async (t) => {
+root.test('a signature that minisign takes', async (t) => {
   if (!needTools(t, 'minisign')) return
   const { place, sign, verified, calls } = await scene(t)
   await t.test('with a key without a password', async (t) => {
@@ -71,7 +84,7 @@ t.test('a signature that minisign takes', async (t) => {
   t.notMatch(JSON.stringify(calls.map(({ args, env }) => ({ args, env }))), PASSWORD, 'on no command line')
 })
 
-t.test('what does not sign', async (t) => {
+root.test('what does not sign', async (t) => {
   if (!needTools(t, 'minisign')) return
   const { place, sign } = await scene(t)
   await t.rejects(sign('closed.key', { file: place('wrong') }), {

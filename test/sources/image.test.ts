@@ -14,10 +14,12 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
-import { systemTools } from '../../src/base/tool.js'
-import { GiB, KiB, MiB } from '../../src/base/units.js'
-import { imageVirtualSize } from '../../src/disk/image-file.js'
-import { checkImage, limitsOf, takeImage } from '../../src/sources/image/disk.js'
+import { systemTools, type ToolRunner } from '../../src/base/tool.js'
+import { alignUp, GiB, KiB, MiB } from '../../src/base/units.js'
+import { EROFS_BLOCK } from '../../src/disk/erofs.js'
+import type { ImageFormat } from '../../src/disk/image.js'
+import { examineUserImage, imageVirtualSize } from '../../src/disk/image-file.js'
+import { checkBase, convertImage, isBase, limitsOf } from '../../src/sources/image/disk.js'
 import { needTools } from '../support/tools.js'
 
 const qemu = (...args: string[]) => systemTools.run({ tool: 'qemu-img', args })
@@ -32,10 +34,27 @@ async function makeImage(folder: string, ...options: string[]): Promise<string> 
   return path
 }
 
-async function take(path: string, format: 'qcow2' | 'raw', scratch: string, sha256?: string) {
+/** Makes a base of an image that is none itself. */
+async function convert(path: string, format: ImageFormat, scratch: string, sha256?: string) {
   const digest = sha256 ?? (await sha256File(path)).sha256
-  const source = { kind: 'image' as const, path, format, sha256: digest, size: statSync(path).size }
-  return takeImage(source, scratch, systemTools)
+  return convertImage({ path, format, sha256: digest, size: statSync(path).size }, scratch, systemTools)
+}
+
+/** Looks at an image that is a base as it is. */
+const check = (path: string, format: ImageFormat = 'qcow2', tools: ToolRunner = systemTools) =>
+  checkBase({ path, name: path, size: statSync(path).size, format }, tools)
+
+/** The same of a copy of it in the middle of another file, where a build would have put it. */
+async function checkInside(path: string, format: ImageFormat = 'qcow2'): Promise<void> {
+  const around = Buffer.alloc(64 * KiB, 'around')
+  const whole = `${path}.whole`
+  const bytes = readFileSync(path)
+  const block = Buffer.concat([bytes], alignUp(bytes.length, EROFS_BLOCK))
+  writeFileSync(whole, Buffer.concat([around, block, around]))
+  await checkBase(
+    { path: whole, at: around.length, name: path, size: statSync(path).size, format },
+    systemTools,
+  )
 }
 
 async function overwrite(path: string, at: number, bytes: Uint8Array): Promise<void> {
@@ -50,16 +69,48 @@ const u32 = (value: number) => {
   return bytes
 }
 
-t.test('a sound qcow2 is taken as it is', async (t) => {
+t.test('a sound qcow2 is a base as it is, wherever it stands', async (t) => {
   if (!needTools(t, 'qemu-img', 'prlimit')) return
-  for (const options of [[], ['-c'], ['-c', '-o', 'compression_type=zstd'], ['-o', 'compat=0.10']]) {
-    const folder = t.testdir({ scratch: {} })
-    const path = await makeImage(folder, ...options)
+  const kinds = [
+    [],
+    ['-c'],
+    ['-c', '-o', 'compression_type=zstd'],
+    ['-o', 'compat=0.10'],
+    ['-o', 'cluster_size=512'],
+  ]
+  for (const options of kinds) {
+    const path = await makeImage(t.testdir(), ...options)
     t.equal(await imageVirtualSize(path, 'qcow2'), 64 * MiB)
-    const disk = await take(path, 'qcow2', join(folder, 'scratch'))
-    t.ok(readFileSync(disk).equals(readFileSync(path)), options.join(' '))
-    t.strictSame(readdirSync(join(folder, 'scratch')), ['disk.qcow2'])
+    t.ok(isBase(await examineUserImage(path, 'qcow2', path)), options.join(' '))
+    const before = readFileSync(path)
+    await t.resolves(check(path))
+    await t.resolves(checkInside(path))
+    t.ok(readFileSync(path).equals(before), 'whoever looks changes nothing')
   }
+})
+
+t.test('a qcow2 that is smaller than what is read of an image', async (t) => {
+  if (!needTools(t, 'qemu-img', 'prlimit')) return
+  const path = join(t.testdir(), 'tiny.qcow2')
+  await qemu('create', '-q', '-f', 'qcow2', '-o', 'cluster_size=512', path, '1k')
+  t.ok(statSync(path).size < 16 * KiB)
+  await t.resolves(check(path))
+  await t.resolves(checkInside(path))
+})
+
+t.test('an ISO is a base as it is, wherever it stands', async (t) => {
+  const folder = t.testdir()
+  const [path, other] = [join(folder, 'some.iso'), join(folder, 'other.iso')]
+  const iso = Buffer.alloc(100 * 2048)
+  // ECMA-119, section 8.4: "CD001", the blocks of the volume, their size.
+  iso.write('\x01CD001\x01', 16 * 2048, 'latin1')
+  iso.writeUInt32LE(100, 16 * 2048 + 80)
+  iso.writeUInt16LE(2048, 16 * 2048 + 128)
+  writeFileSync(path, iso)
+  t.ok(isBase(await examineUserImage(path, 'iso', path)))
+  await t.resolves(checkInside(path, 'iso'))
+  writeFileSync(other, iso.fill(0, 16 * 2048))
+  await t.rejects(checkInside(other, 'iso'), { code: 'wrong-format', message: other })
 })
 
 t.test('a raw disk becomes a qcow2 with the same content', async (t) => {
@@ -68,7 +119,9 @@ t.test('a raw disk becomes a qcow2 with the same content', async (t) => {
   await makeImage(folder)
   const raw = join(folder, 'some.raw')
   t.equal(await imageVirtualSize(raw, 'raw'), 64 * MiB)
-  const disk = await take(raw, 'raw', join(folder, 'scratch'))
+  t.notOk(isBase(await examineUserImage(raw, 'raw', raw)))
+  const disk = await convert(raw, 'raw', join(folder, 'scratch'))
+  await qemu('check', '-f', 'qcow2', disk)
   await qemu('compare', '-f', 'raw', '-F', 'qcow2', raw, disk)
   t.ok(statSync(disk).size < 8 * MiB)
 })
@@ -80,7 +133,7 @@ t.test('of a sparse raw disk the holes are not written', async (t) => {
   writeFileSync(raw, 'x'.repeat(512))
   truncateSync(raw, GiB)
   const scratch = join(folder, 'scratch')
-  await take(raw, 'raw', scratch)
+  await convert(raw, 'raw', scratch)
   const copies = readdirSync(scratch).map((name) => statSync(join(scratch, name)).blocks * 512)
   t.ok(Math.max(...copies) < 16 * MiB, `allocated: ${copies}`)
 })
@@ -109,8 +162,10 @@ t.test('an image that names another file is refused before any tool opens it', a
   for (const [path, code, named] of hostile) {
     const error = { code, message: named, hint: /qemu-img convert/ }
     await t.rejects(imageVirtualSize(path, 'qcow2'), error)
+    await t.rejects(check(path), { code })
+    await t.rejects(checkInside(path), { code })
     const scratch = mkdtempSync(join(folder, 'scratch-'))
-    await t.rejects(take(path, 'qcow2', scratch), { code })
+    await t.rejects(convert(path, 'qcow2', scratch), { code })
     t.notOk(existsSync(join(scratch, 'disk.qcow2')))
   }
 })
@@ -121,7 +176,8 @@ t.test('a qcow2 that is called raw, and the other way round', async (t) => {
   const path = await makeImage(folder)
   const error = { code: 'wrong-format', hint: 'write format: qcow2' }
   await t.rejects(imageVirtualSize(path, 'raw'), error)
-  await t.rejects(take(path, 'raw', join(folder, 'scratch')), error)
+  await t.rejects(convert(path, 'raw', join(folder, 'scratch')), error)
+  await t.rejects(check(path, 'raw'), error)
   await t.rejects(imageVirtualSize(join(folder, 'some.raw'), 'qcow2'), { code: 'wrong-format' })
 })
 
@@ -141,8 +197,8 @@ t.test('an image that ends too early', async (t) => {
   const path = await makeImage(folder)
   for (const size of [2 * MiB, 200 * KiB]) {
     truncateSync(path, size)
-    const scratch = mkdtempSync(join(folder, 'scratch-'))
-    await t.rejects(take(path, 'qcow2', scratch), { code: 'image-damaged' }, `${size} bytes`)
+    await t.rejects(check(path), { code: 'image-damaged' }, `${size} bytes`)
+    await t.rejects(checkInside(path), { code: 'image-damaged' }, 'what stands behind it is not its own')
   }
   for (const [size, code] of [
     [150 * KiB, 'qcow2-damaged'],
@@ -151,8 +207,8 @@ t.test('an image that ends too early', async (t) => {
     [0, 'wrong-format'],
   ] as const) {
     truncateSync(path, size)
-    const scratch = mkdtempSync(join(folder, 'scratch-'))
-    await t.rejects(take(path, 'qcow2', scratch), { code }, `${size} bytes`)
+    await t.rejects(check(path), { code }, `${size} bytes`)
+    await t.rejects(checkInside(path), { code })
   }
 })
 
@@ -164,11 +220,9 @@ t.test('reference counts that are wrong', async (t) => {
   const head = readFileSync(path)
   const block = Number(head.readBigUInt64BE(Number(head.readBigUInt64BE(48))))
   await overwrite(path, block, Buffer.alloc(64))
-  await t.rejects(take(path, 'qcow2', join(folder, 'scratch')), {
-    code: 'image-damaged',
-    message: path,
-    hint: /qemu-img check -r all/,
-  })
+  const error = { code: 'image-damaged', message: path, hint: /qemu-img check -r all/ }
+  await t.rejects(check(path), error)
+  await t.rejects(checkInside(path), error)
 })
 
 /** Makes an image dirty: as long as one with lazy reference counts is open for writing, or when that ended by a kill. */
@@ -181,7 +235,7 @@ async function makeDirty(folder: string): Promise<string> {
   return path
 }
 
-t.test('leaked clusters are no damage: the image is taken as it is', async (t) => {
+t.test('leaked clusters are no damage: the image is a base as it is', async (t) => {
   if (!needTools(t, 'qemu-img', 'prlimit')) return
   const folder = t.testdir({ scratch: {} })
   const path = await makeImage(folder)
@@ -191,8 +245,9 @@ t.test('leaked clusters are no damage: the image is taken as it is', async (t) =
   truncateSync(path, (cluster + 1) * 64 * KiB)
   await overwrite(path, block + 2 * cluster, Buffer.of(0, 1))
   await t.rejects(qemu('check', '-f', 'qcow2', path), { message: /exit code 3/ }, 'it is as it should be')
-  const disk = await take(path, 'qcow2', join(folder, 'scratch'))
-  t.ok(readFileSync(disk).equals(readFileSync(path)))
+  t.ok(isBase(await examineUserImage(path, 'qcow2', path)))
+  await t.resolves(check(path))
+  await t.resolves(checkInside(path))
 })
 
 t.test('a dirty image passes by way of a new one', async (t) => {
@@ -201,11 +256,12 @@ t.test('a dirty image passes by way of a new one', async (t) => {
   const path = await makeDirty(folder)
   t.equal(readFileSync(path)[79], 1, 'its dirty bit is set')
   await t.rejects(qemu('check', '-f', 'qcow2', path), { message: /exit code 2/ })
-  const disk = await take(path, 'qcow2', join(folder, 'scratch'))
+  t.notOk(isBase(await examineUserImage(path, 'qcow2', path)))
+  const disk = await convert(path, 'qcow2', join(folder, 'scratch'))
   await qemu('check', '-f', 'qcow2', disk)
   await qemu('compare', '-f', 'qcow2', '-F', 'qcow2', path, disk)
   const scratch = mkdtempSync(join(folder, 'scratch-'))
-  const again = await take(path, 'qcow2', scratch)
+  const again = await convert(path, 'qcow2', scratch)
   t.ok(readFileSync(again).equals(readFileSync(disk)), 'the same bytes each time')
 })
 
@@ -214,7 +270,7 @@ t.test('a dirty image that ends too early, which qemu-img convert would fill up 
   const folder = t.testdir({ scratch: {} })
   const path = await makeDirty(folder)
   truncateSync(path, 2 * MiB)
-  await t.rejects(take(path, 'qcow2', join(folder, 'scratch')), {
+  await t.rejects(convert(path, 'qcow2', join(folder, 'scratch')), {
     code: 'image-damaged',
     message: /exceeding the end of the file/,
   })
@@ -233,7 +289,7 @@ t.test('a small dirty image that stands for a large disk does not fill the build
   await overwrite(path, 79, Buffer.of(1))
   await overwrite(path, 24, Buffer.from('0000000020000000', 'hex'))
   const scratch = join(folder, 'scratch')
-  await t.rejects(take(path, 'qcow2', scratch), { code: 'image-damaged', message: /File too large/ })
+  await t.rejects(convert(path, 'qcow2', scratch), { code: 'image-damaged', message: /File too large/ })
   t.ok(statSync(join(scratch, 'disk.qcow2')).size < 256 * MiB)
 })
 
@@ -241,22 +297,26 @@ t.test('what a check says, in the words of each exit code', async (t) => {
   if (!needTools(t, 'qemu-img', 'prlimit')) return
   const folder = t.testdir()
   const path = await makeImage(folder)
-  const run = (args: string[]) => systemTools.run({ tool: 'qemu-img', args })
-  const said = (format: string, path: string) =>
-    checkImage(format, { path, name: 'web.qcow2', size: MiB }, limitsOf(MiB), run)
-  await said('qcow2', path)
-  await t.rejects(said('raw', path), {
+  /** What is said where the tool is asked for another format, or another file. */
+  const said = (words: Record<string, string> = {}) => {
+    const run: ToolRunner['run'] = (call) =>
+      systemTools.run({ ...call, args: call.args.map((word) => words[word] ?? word) })
+    const image = { path, name: 'web.qcow2', size: statSync(path).size, format: 'qcow2' as const }
+    return checkBase(image, { argv: systemTools.argv, run })
+  }
+  await said()
+  await t.rejects(said({ qcow2: 'raw' }), {
     code: 'image-unchecked',
     message: /^web\.qcow2 cannot be checked, .* does not support checks$/,
   })
-  await t.rejects(said('qcow2', join(folder, 'none')), {
+  await t.rejects(said({ [path]: join(folder, 'none') }), {
     code: 'image-unchecked',
     message: /did not come to its end: .*No such file or directory$/,
   })
   const head = readFileSync(path)
   const block = Number(head.readBigUInt64BE(Number(head.readBigUInt64BE(48))))
   await overwrite(path, block, Buffer.alloc(2))
-  await t.rejects(said('qcow2', path), {
+  await t.rejects(said(), {
     code: 'image-damaged',
     message: /^web\.qcow2 is a damaged qcow2 image: ERROR cluster 0 refcount=0 reference=1$/,
     hint: /qemu-img check -r all/,
@@ -290,20 +350,26 @@ t.test('absurd headers are refused without a tool', async (t) => {
     const path = await makeImage(folder)
     await overwrite(path, at, bytes)
     await t.rejects(imageVirtualSize(path, 'qcow2'), { name: 'KeyvisorError' }, what)
-    await t.rejects(take(path, 'qcow2', join(folder, 'scratch')), { name: 'KeyvisorError' }, what)
+    await t.rejects(check(path), { name: 'KeyvisorError' }, what)
+    await t.rejects(checkInside(path), { name: 'KeyvisorError' }, what)
+    await t.rejects(convert(path, 'qcow2', join(folder, 'scratch')), { name: 'KeyvisorError' }, what)
     t.notOk(existsSync(join(folder, 'scratch', 'disk.qcow2')))
   }
 })
 
 t.test('an image that changed since it was locked is not taken', async (t) => {
-  if (!needTools(t, 'qemu-img')) return
+  if (!needTools(t, 'qemu-img', 'qemu-io')) return
   const folder = t.testdir({ scratch: {} })
-  const path = await makeImage(folder)
-  const { sha256 } = await sha256File(path)
-  await overwrite(path, statSync(path).size - 1, Buffer.of(1))
-  await t.rejects(take(path, 'qcow2', join(folder, 'scratch'), sha256), {
-    code: 'image-changed',
-    message: path,
-    hint: /--update/,
-  })
+  await makeImage(folder)
+  const images = [
+    [join(folder, 'some.raw'), 'raw'],
+    [await makeDirty(folder), 'qcow2'],
+  ] as const
+  for (const [path, format] of images) {
+    const { sha256 } = await sha256File(path)
+    await overwrite(path, statSync(path).size - 1, Buffer.of(1))
+    const scratch = mkdtempSync(join(folder, 'scratch-'))
+    const error = { code: 'image-changed', message: path, hint: /--update/ }
+    await t.rejects(convert(path, format, scratch, sha256), error, format)
+  }
 })

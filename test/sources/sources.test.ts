@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { SOURCES, sourceParts } from '../../src/sources/sources.js'
-import { SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { SCHEMA_FILE } from '../../src/yaml/profile-schema.js'
 
 const SRC = fileURLToPath(new URL('../../src/', import.meta.url))
 const kinds = SOURCES.map(({ kind }) => kind)

@@ -100,7 +100,7 @@ t.test('GUIDs derive from the payloads and the name, and from nothing else', asy
   const others = [
     layoutStick(STICK, 'other', payloads()),
     ...(['biosBoot', 'esp', 'root', 'settings', 'library'] as const).map((name) =>
-      layoutStick(STICK, 'demo', payloads({ [name]: { ...payloads()[name], sha256: 'f'.repeat(64) } })),
+      layoutStick(STICK, 'demo', payloads({ [name]: { ...payloads()[name], digest: 'f'.repeat(64) } })),
     ),
   ]
   t.equal(new Set([first, ...others].flatMap(guids)).size, 49, 'every GUID changes with any of them')
@@ -111,7 +111,7 @@ t.test('payloads that do not fit are named with their figure and what to do', as
     layoutStick(
       { ...STICK, library: { size: 200 * MiB } },
       'demo',
-      payloads({ [name]: { size, sha256: '' } }),
+      payloads({ [name]: { size, digest: '' } }),
     )
   t.throws(large('root', 384 * MiB + 1), {
     code: 'root-too-large',

@@ -19,7 +19,8 @@ async function freshRun(t: { testdir(): string }): Promise<StagePlace & { events
   const events: ProgressEvent[] = []
   const store = await Store.open(join(t.testdir(), 'store'))
   const fetched = () => Promise.reject(new Error('nothing is fetched here'))
-  return { store, events, progress: (event) => events.push(event), tools: systemTools, fetched }
+  const leaves = () => Promise.reject(new Error('nothing has leaves here'))
+  return { store, events, progress: (event) => events.push(event), tools: systemTools, fetched, leaves }
 }
 
 type Work = (bench: Workbench) => Promise<StageOutput>

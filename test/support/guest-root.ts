@@ -8,6 +8,7 @@ import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, SECTOR } from '../../src/base/units.js'
 import type { BuildResult } from '../../src/pipeline/build.js'
 import { guestBases } from '../../src/stick/manifest.js'
+import { takeFromLibrary } from './library.js'
 
 export interface GuestRoot {
   /** Its ext4. */
@@ -27,12 +28,8 @@ export async function guestRoot(result: BuildResult, guest: string, folder: stri
   const base = listed && guestBases(listed)[0]
   const library = result.manifest.layout.partitions.find(({ name }) => name === 'library')
   if (!base || !library) throw new Error(`no guest ${guest}`)
-  const [part, disk, raw, root] = ['library', 'qcow2', 'raw', 'ext4'].map((end) =>
-    join(folder, `${guest}.${end}`),
-  )
-  const size = (library.last - library.first + 1) * SECTOR
-  await cut(result.image, part as string, library.first * SECTOR, size)
-  await run('debugfs', '-R', `dump ${base}.qcow2 ${disk}`, part as string)
+  const [disk, raw, root] = ['qcow2', 'raw', 'ext4'].map((end) => join(folder, `${guest}.${end}`))
+  await takeFromLibrary(result.image, library.first * SECTOR, `${base}.qcow2`, disk as string)
   await run('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', disk as string, raw as string)
   const table = JSON.parse((await run('sfdisk', '--json', raw as string)).stdout).partitiontable
   const found = table.partitions.find(({ name }: { name: string }) => name === 'root')

@@ -5,12 +5,14 @@ import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from '
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { systemTools } from '../../src/base/tool.js'
-import { KiB, MiB } from '../../src/base/units.js'
+import { alignUp, KiB, MiB } from '../../src/base/units.js'
+import { encodeErofs } from '../../src/disk/erofs.js'
 import { BACKUP_SECTORS, encodeGpt } from '../../src/disk/gpt.js'
 import { patchBootImage, patchCoreImage } from '../../src/disk/grub.js'
 import { encodeProtectiveMbr } from '../../src/disk/mbr.js'
+import { encodeVerity, upperTree, VERITY_BLOCK, verityLeaves } from '../../src/disk/verity.js'
 import { MANIFEST_ON_ESP } from '../../src/media/inspect.js'
-import { biosBootFirst, type Layout, layoutStick } from '../../src/stick/layout.js'
+import { biosBootFirst, type Layout, layoutStick, type Payloads } from '../../src/stick/layout.js'
 import type { PayloadName } from '../../src/stick/partitions.js'
 import { smallStick } from './stick.js'
 import { seeded } from './tools.js'
@@ -43,27 +45,11 @@ export async function makePayloads(
   await run('mksquashfs', path('tree'), path('root'), '-quiet', '-no-progress', '-noappend')
   await addTree(path('root'))
 
-  mkdirSync(path('folder'))
-  writeFiles(path('folder'), contents.library ?? {})
-  writeFileSync(path('library'), '')
-  truncateSync(path('library'), 4 * MiB)
-  await run(
-    'mke2fs',
-    '-q',
-    '-F',
-    '-t',
-    'ext4',
-    '-b',
-    '4096',
-    '-O',
-    '^has_journal',
-    '-U',
-    UUID,
-    '-d',
-    path('folder'),
-    path('library'),
-  )
-  await addTree(path('library'))
+  const library = Object.entries(contents.library ?? {}).map(([name, text]) => ({
+    name,
+    bytes: Buffer.from(text),
+  }))
+  writeFileSync(path('library'), withTree(encodeLibrary(library)))
 
   writeFileSync(path('esp'), '')
   truncateSync(path('esp'), 34 * MiB)
@@ -83,6 +69,35 @@ export async function makePayloads(
     settings: path('settings'),
     library: path('library'),
   }
+}
+
+/** A library's file system. */
+export function encodeLibrary(files: readonly { name: string; bytes: Buffer }[]): Buffer {
+  const sizes = files.map(({ name, bytes }) => ({ name, size: bytes.length }))
+  const { metadata, offsets, size } = encodeErofs({ label: 'library', uuid: UUID, epoch: 1, files: sizes })
+  const all = Buffer.concat([metadata], size)
+  for (const [index, { bytes }] of files.entries()) bytes.copy(all, offsets[index])
+  return all
+}
+
+/** The same with its hash tree behind it, as a library has one. */
+function withTree(bytes: Buffer): Buffer {
+  const leaves = verityLeaves(bytes)
+  const tree = upperTree()
+  tree.add(leaves)
+  const { levels } = tree.finish()
+  const superblock = encodeVerity(UUID, bytes.length / VERITY_BLOCK)
+  const padding = Buffer.alloc(alignUp(leaves.length, VERITY_BLOCK) - leaves.length)
+  return Buffer.concat([bytes, superblock, levels, leaves, padding])
+}
+
+/** A library as images had it before: ext4, and a tree that veritysetup made. */
+export async function oldLibrary(path: string): Promise<string> {
+  writeFileSync(path, '')
+  truncateSync(path, 4 * MiB)
+  await run('mke2fs', '-q', '-F', '-t', 'ext4', '-b', '4096', '-O', '^has_journal', '-U', UUID, path)
+  await addTree(path)
+  return path
 }
 
 function writeFiles(folder: string, files: Record<string, string>): void {
@@ -112,8 +127,8 @@ async function addTree(path: string): Promise<void> {
 
 export async function assemble(path: string, payloads: Record<PayloadName, string>): Promise<Layout> {
   const sizes = Object.fromEntries(
-    Object.entries(payloads).map(([name, file]) => [name, { size: statSync(file).size, sha256: name }]),
-  ) as Record<PayloadName, { size: number; sha256: string }>
+    Object.entries(payloads).map(([name, file]) => [name, { size: statSync(file).size, digest: name }]),
+  ) as Payloads
   const layout = layoutStick(STICK, 'demo', sizes)
   const { primary, backup } = encodeGpt(
     layout.diskGuid,

@@ -2,7 +2,7 @@
  * The command line in this process: for what it says of its arguments, which is the same wherever it runs.
  */
 import { silent } from '../../src/base/progress.js'
-import { main } from '../../src/cli/main.js'
+import { main } from '../../src/cli/program.js'
 import type { Terminal } from '../../src/cli/terminal.js'
 import type { Ended } from './command.js'
 

@@ -5,7 +5,7 @@ import { sha256 } from '../../src/base/digests.js'
 import type { LockedPackage } from '../../src/debian/types.js'
 import { type LockRequest, withFiles } from '../../src/lock/lock.js'
 import type { Lock } from '../../src/lock/types.js'
-import type { Store } from '../../src/store/store.js'
+import type { Workplace } from '../../src/store/workplace.js'
 
 /** A package whose .deb has this text. */
 export function item(name: string, text: string, version = '1:2'): LockedPackage {
@@ -37,8 +37,8 @@ export function lockOf(sets: Record<string, LockedPackage[]>): Lock {
 }
 
 /** A lock that answers a request: every package that is asked for, each of version 1:2, and the images as they are. */
-export function answeringLock(request: LockRequest, store: Store): Promise<Lock> {
+export function answeringLock(request: LockRequest, place: Workplace): Promise<Lock> {
   const sets = request.packages.map(({ set, packages }) => [set, packages.map((name) => item(name, name))])
   const asked = request.packages.toSorted((a, b) => (a.set < b.set ? -1 : 1))
-  return withFiles({ ...lockOf(Object.fromEntries(sets)), asked }, request, store)
+  return withFiles({ ...lockOf(Object.fromEntries(sets)), asked }, request, place)
 }

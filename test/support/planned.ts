@@ -7,6 +7,7 @@ import type { Lock } from '../../src/lock/types.js'
 import type { BuildFacts } from '../../src/pipeline/stages.js'
 import { makePlan } from '../../src/plan/plan.js'
 import type { Secrets } from '../../src/plan/secrets.js'
+import type { ReadImage } from '../../src/sources/image/source.js'
 import type { Profile } from '../../src/yaml/profile.gen.js'
 
 /** Two guests with the same packages, one with others, one from an image with more of them. */
@@ -65,8 +66,12 @@ export const lock: Lock = {
 /** What is laid over a tree, told apart by one word. */
 export const laid = (word: string) => new Keyed<LaidFiles>({ overlay: [], own: [] }, { '/etc/a': word })
 
-/** The stages that take the files of a guest. */
-export const IMPORTS = ['import.box', 'import.box.iso0', 'import.box.disk2']
+/** Files of a guest that are bases as they are, by what the plan calls them. */
+const GIVEN = ['import.box', 'import.box.iso0']
+/** The stages that make bases of the others. */
+export const IMPORTS = ['import.box.disk2']
+
+const readImage = (isBase: boolean): ReadImage => ({ isBase, occupied: MiB })
 
 export const facts: BuildFacts = {
   programOf: (module) => `program of ${module}`,
@@ -75,7 +80,8 @@ export const facts: BuildFacts = {
     'disk.web': laid('g1'),
     'disk.twin': laid('g2'),
     'disk.other': laid('g3'),
-    ...Object.fromEntries(IMPORTS.map((stage) => [stage, MiB])),
+    ...Object.fromEntries(GIVEN.map((stage) => [stage, readImage(true)])),
+    ...Object.fromEntries(IMPORTS.map((stage) => [stage, readImage(false)])),
   },
   mmdebstrap: 'mmdebstrap 1',
   tools: 't',

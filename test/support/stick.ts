@@ -24,11 +24,11 @@ export function smallStick(sizes: Pick<StickPlan, 'esp' | 'secondEsp' | 'rootSlo
 
 export function payloads(change: Partial<Payloads> = {}): Payloads {
   return {
-    biosBoot: { size: 105297, sha256: 'a'.repeat(64) },
-    esp: { size: 256 * MiB, sha256: 'b'.repeat(64) },
-    root: { size: 184 * MiB, sha256: 'c'.repeat(64) },
-    settings: { size: 64 * MiB, sha256: 'e'.repeat(64) },
-    library: { size: 100 * MiB, sha256: 'd'.repeat(64) },
+    biosBoot: { size: 105297, digest: 'a'.repeat(64) },
+    esp: { size: 256 * MiB, digest: 'b'.repeat(64) },
+    root: { size: 184 * MiB, digest: 'c'.repeat(64) },
+    settings: { size: 64 * MiB, digest: 'e'.repeat(64) },
+    library: { size: 100 * MiB, digest: 'd'.repeat(64) },
     ...change,
   }
 }

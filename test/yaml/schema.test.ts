@@ -5,7 +5,8 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import t from 'tap'
 import { parseBytes, SIZE_PATTERN } from '../../src/base/units.js'
 import { DEFAULTS, type Profile } from '../../src/yaml/profile.gen.js'
-import { checkSchema, SCHEMA_FILE } from '../../src/yaml/schema.js'
+import { SCHEMA_FILE } from '../../src/yaml/profile-schema.js'
+import { checkSchema } from '../../src/yaml/schema.js'
 
 interface Node {
   title?: string

@@ -44,12 +44,12 @@ t.test('a problem as it is printed', async (t) => {
     file: 'p.yaml',
     position: { line: 4, column: 16 },
     path: 'stick.minimumSize',
-    message: '"4G" is no size',
+    message: '"4G" is not a size',
     hint: 'write 4GiB',
   }
   t.equal(
     formatProblem(problem),
-    'p.yaml:4:16: error bad-size: stick.minimumSize: "4G" is no size\n  hint: write 4GiB',
+    'p.yaml:4:16: error bad-size: stick.minimumSize: "4G" is not a size\n  hint: write 4GiB',
   )
   const bare = { code: 'no-file', severity: 'error' as const, file: 'p.yaml', path: '', message: 'none' }
   t.equal(formatProblem(bare), 'p.yaml: error no-file: none')

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
-import { errorHint, errorWords, KeyvisorError, starterProfile } from '../../index.js'
+import { errorHint, errorWords, KeyvisorError, SCHEMA_FILE, starterProfile } from '../../index.js'
 import type { Terminal } from '../terminal.js'
 
 const USUAL_FILE = 'my-stick.yaml'
@@ -39,7 +39,7 @@ async function init(file: string, terminal: Terminal): Promise<void> {
 
 /** An editor needs a path that it can open: the schema of this installation. */
 function schemaPath(): string {
-  return fileURLToPath(new URL('../../../schemas/profile.schema.json', import.meta.url))
+  return fileURLToPath(SCHEMA_FILE)
 }
 
 function refusal(file: string, cause: NodeJS.ErrnoException): KeyvisorError {

@@ -107,7 +107,7 @@ async function verify({ json }: Options, terminal: Terminal): Promise<void> {
 
 function parseSize(text: string): Bytes {
   const size = parseBytes(text)
-  if (size === undefined) throw new InvalidArgumentError(`"${text}" is no size such as 10GiB.`)
+  if (size === undefined) throw new InvalidArgumentError(`"${text}" is not a size such as 10GiB.`)
   return size
 }
 

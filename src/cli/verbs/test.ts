@@ -70,9 +70,11 @@ export function add(program: Command, terminal: Terminal): void {
     .description('Boots an image in QEMU, and passes when the stick says that all is well.')
     .option('--walk [names]', 'boot it on many PCs in turn; all of the file, or those named: a,b')
     .option('--machines <file>', 'PCs of your own for --walk (docs/machines.md)')
-    .option('--each', 'for --walk: a stick as new for each PC')
+    .option('--each', 'with --walk: use a fresh stick for each PC')
     .addOption(
-      new Option('--jobs <n>', 'for --each: so many PCs at the same time (default: 1)').argParser(parseCount),
+      new Option('--jobs <n>', 'with --each: number of PCs to run at once (default: 1)').argParser(
+        parseCount,
+      ),
     )
     .option('--report <dir>', 'folder for report.html, junit.xml, pictures and logs')
     .option('--json', 'print events and verdict as lines of JSON')
@@ -88,9 +90,12 @@ function checkOptions(command: Command, { walk, machines, each, jobs }: Options)
   const usage = (message: string, hint: string) =>
     new KeyvisorError('usage', message, { hint, exitCode: EXIT.usage })
   const idle = machines !== undefined ? '--machines' : '--each'
-  if (walk === undefined && (machines ?? each)) throw usage(`${idle} is for a walk`, 'give --walk, too')
+  if (walk === undefined && (machines ?? each)) throw usage(`${idle} needs --walk`, 'give --walk as well')
   if (jobs !== undefined && !each)
-    throw usage('one stick is in one PC at a time: --jobs is for --each', 'give --each, too, or leave it out')
+    throw usage(
+      '--jobs needs --each: one stick is in one PC at a time',
+      'give --each as well, or leave --jobs out',
+    )
   const given = ['firmware', 'memory', 'cpus', 'virtualization'].filter(
     (name) => command.getOptionValueSource(name) === 'cli',
   )

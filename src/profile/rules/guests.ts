@@ -47,7 +47,7 @@ const regex: GuestRule = function* ({ value, path }) {
 
 const readyNic: GuestRule = function* ({ value, path }) {
   if (!hasNoNat(value) || typeof value.ready !== 'object' || !('tcp' in value.ready)) return
-  const message = 'a port shall answer, and the guest has no network card on nat'
+  const message = '`ready: {tcp: …}` needs a network card on nat, which this guest does not have'
   yield { code: 'no-nic', path: [...path, 'ready', 'tcp'], message, hint: 'add {network: nat} to its nics' }
 }
 
@@ -71,7 +71,7 @@ const agent: GuestRule = function* (guest) {
   const { value, path } = guest
   const { packages } = sourceParts(guest)
   if (value.ready !== 'agent' || !packages || packages.includes('qemu-guest-agent')) return
-  const message = 'the agent shall answer, and the guest does not have qemu-guest-agent'
+  const message = '`ready: agent` needs qemu-guest-agent, which this guest does not install'
   const hint = `add qemu-guest-agent to the guest's packages`
   yield { code: 'agent-missing', path: [...path, 'ready'], message, hint }
 }

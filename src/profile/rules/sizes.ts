@@ -29,7 +29,7 @@ function* odd({ value, path }: Placed<string | undefined>, unit: Unit): Generato
   const above = alignUp(bytes, unit.bytes)
   const below = above - unit.bytes
   const nearest = [below, above].filter((size) => size > 0).map(formatSize)
-  const message = `${value} is no size in ${unit.words}`
+  const message = `${value} is not a size in ${unit.words}`
   yield { code: 'odd-size', path, message, hint: `give ${nearest.join(' or ')}` }
 }
 

@@ -66,7 +66,7 @@ function disksOf(guest: Placed<Sound<Guest>>): Placed<Bytes>[] {
   ]
 }
 
-/** A guest that fills all its disks shall not run out of stick: the first disk that is too much is reported. */
+/** A guest that fills all its disks must not run out of stick: the first disk that is too much is reported. */
 const disks: Rule = (profile) => {
   const minimum = stickBytes(profile.stick, 'minimumSize')
   if (minimum === undefined) return []

@@ -32,7 +32,7 @@ import { type Ext4Request, ext4Arguments } from '../../disk/ext4.js'
 import { type GptDisk, writeGptDisk } from '../../disk/gpt-disk.js'
 import { patchBootImage, patchCoreImage } from '../../disk/grub.js'
 import { PARTITION_TYPE } from '../../disk/partition-type.js'
-import { copySparse, writeAt } from '../../disk/sparse.js'
+import { copyFileSparse, writeAt } from '../../disk/sparse.js'
 import type { Guest } from '../../guest/definition.js'
 import {
   objectOf,
@@ -184,7 +184,6 @@ async function makeRoot(bench: Workbench, inputs: DiskInputs, tree: string): Pro
     uuid: rootUuid(inputs),
     size: rootBytes(inputs.size),
     epoch,
-    readOnly: false,
   }
   const unpack = ['-q', '-n', '-f', '-d', folder, tree]
   const mke2fs = ext4Arguments(ext4, folder, join(scratch, 'root.ext4'))
@@ -262,8 +261,8 @@ async function assembleDisk(
       bootCode,
     })
     await writeAt(disk, patchCoreImage(await readFile(loader.core), core), ALIGNMENT)
-    await copySparse(esp, disk, 2 * ALIGNMENT)
-    await copySparse(join(scratch, 'root.ext4'), disk, ROOT_AT)
+    await copyFileSparse(esp, disk, 2 * ALIGNMENT)
+    await copyFileSparse(join(scratch, 'root.ext4'), disk, ROOT_AT)
   } finally {
     await disk.close()
   }

@@ -52,5 +52,5 @@ function debianStages(
   const tree = stageOf(guestTreeStage(name, build.tree(source)), build)
   const place = new Keyed(build.place, '')
   const disk = diskStage({ architecture, name, uuid, size, units, files, place, epoch }, tree)
-  return { base: stageOf(disk, build), before: [tree] }
+  return { base: { kind: 'made' as const, stage: stageOf(disk, build) }, before: [tree] }
 }

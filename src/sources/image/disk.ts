@@ -1,26 +1,32 @@
 /**
- * A disk image or an ISO of the user's: checked, then taken as a base.
+ * A disk image or an ISO of the user's, and how it becomes a base.
  *
- * Every outside image is hostile until checked. It is copied first, so that what was checked is what is used. Its
- * header is read by our own code before any tool opens it, and tools are told the format: one that guesses would
- * follow a backing or data file that the image names (CVE-2015-5163, CVE-2024-32498).
+ * Every outside image is hostile until checked. Its header is read by our own code before any tool opens it, and tools are
+ * told the format: one that guesses would follow a backing or data file that the image names (CVE-2015-5163,
+ * CVE-2024-32498). A sound qcow2 and an ISO are bases as they are, and are checked where they were written to; of a raw
+ * disk, and of a qcow2 whose reference counts are old, a base is made.
  */
+import { createHash } from 'node:crypto'
 
-import { open, rename, stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Sha256, sha256File } from '../../base/digests.js'
+import type { Sha256 } from '../../base/digests.js'
 import { allocatedBytes } from '../../base/disk-usage.js'
 import { KeyvisorError } from '../../base/errors.js'
 import { fileError, onFile } from '../../base/file-errors.js'
 import type { Keyed } from '../../base/keyed.js'
-import type { ToolRunner } from '../../base/tool.js'
+import type { Bind, ToolRunner } from '../../base/tool.js'
 import { exitStatus, lastWords } from '../../base/tool-errors.js'
-import { alignUp, type Bytes, GiB, MiB } from '../../base/units.js'
-import type { ImageFormat } from '../../disk/image.js'
+import { alignUp, type Bytes, GiB, MiB, SECTOR } from '../../base/units.js'
+import { openUserFile } from '../../base/user-file.js'
+import { fileReader } from '../../disk/file-reader.js'
+import { examineImage, type Image, type ImageFormat } from '../../disk/image.js'
 import { examineUserImage } from '../../disk/image-file.js'
 import type { Qcow2Header } from '../../disk/qcow2.js'
-import { copySparse } from '../../disk/sparse.js'
+import { encodeQcow2 } from '../../disk/qcow2-encode.js'
+import { copyFileSparse } from '../../disk/sparse.js'
 import type { StageDefinition, StageOutput, Workbench } from '../../store/stage.js'
+import { imageChanged } from './changed.js'
 
 export interface ImageInputs {
   /** Path of the image on the builder: not in the key, which has its bytes. */
@@ -47,7 +53,7 @@ export function imageStage(
 
 async function makeImage({ scratch, tools }: Workbench, inputs: ImageInputs): Promise<StageOutput> {
   const { path, ...rest } = inputs
-  return { files: { disk: await takeImage({ path: path.value, ...rest }, scratch, tools) } }
+  return { files: { disk: await convertImage({ path: path.value, ...rest }, scratch, tools) } }
 }
 
 /** What a file takes on its disk, its holes left out. */
@@ -61,75 +67,118 @@ interface ImageSource extends Omit<ImageInputs, 'path'> {
   path: string
 }
 
-/** The image as tools are to see it: our copy, and the user's own name for it. */
-interface Copy {
+/** An image as tools are to see it, and the user's own name for it. */
+interface Seen {
+  /** Of a file. */
   path: string
+  /** Where in that file it is; all of the file unless told. */
+  at?: Bytes
   name: string
   size: Bytes
 }
 
-/** How qemu-img is started on an outside image: within limits, and seeing nothing but scratch. */
+/** How qemu-img is started on an outside image: within limits, and seeing nothing but what it is about. */
 type Qemu = (args: string[], limits: Limits, onLine?: (line: string) => void) => Promise<unknown>
 
-/** Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
-async function copyImage({ path, size }: ImageSource, copy: string): Promise<void> {
-  const target = await open(copy, 'wx')
-  try {
-    await onFile(copy, async () => {
-      await copySparse(path, target, 0)
-      await target.truncate(size)
-    })
-  } finally {
-    await target.close()
-  }
-}
-
-/**
- * Takes the image into `scratch` as a qcow2 that stands alone, an ISO as it is. Throws `image-changed` when it is not the locked one,
- * `image-damaged` and `image-unchecked`, and what `imageVirtualSize` throws.
- */
-export async function takeImage(source: ImageSource, scratch: string, tools: ToolRunner): Promise<string> {
-  const copy = { path: join(scratch, `copy.${source.format}`), name: source.path, size: source.size }
-  await copyImage(source, copy.path)
-  if ((await sha256File(copy.path)).sha256 !== source.sha256) {
-    throw new KeyvisorError('image-changed', `${source.path} is not the image that the lock names`, {
-      hint: 'take the change with --update',
-    })
-  }
-  const { qcow2 } = await examineUserImage(copy.path, source.format, source.path)
-  if (source.format === 'iso') return copy.path
-  const qemu: Qemu = (args, { memory, seconds, file }, onLine) =>
+function limitedQemu(tools: ToolRunner, binds: Bind[] = []): Qemu {
+  return (args, { memory, seconds, file }, onLine) =>
     tools.run({
       tool: 'prlimit',
       args: [`--as=${memory}`, ...(file ? [`--fsize=${file}`] : []), 'qemu-img', ...args],
       timeout: seconds,
+      binds,
       ...(onLine ? { onLine } : {}),
     })
+}
+
+/** True where the image is its own base; else a stage makes one of it. */
+export function isBase({ format, qcow2 }: Image): boolean {
+  return format === 'iso' || (qcow2 !== undefined && !qcow2.dirty)
+}
+
+/**
+ * Makes a base of an image that is none itself: a qcow2 in `scratch`. Throws `image-changed` when it is not the locked
+ * one, `image-damaged` and `image-unchecked`, and what `imageVirtualSize` throws.
+ */
+export async function convertImage(source: ImageSource, scratch: string, tools: ToolRunner): Promise<string> {
   const disk = join(scratch, 'disk.qcow2')
-  await (qcow2 ? takeQcow2(qcow2, copy, disk, qemu) : takeRaw(copy, disk, qemu))
+  await (source.format === 'raw'
+    ? takeRaw(source, disk)
+    : takeDirty(source, disk, scratch, limitedQemu(tools)))
   return disk
 }
 
-async function takeRaw(copy: Copy, disk: string, qemu: Qemu): Promise<void> {
-  await qemu(['convert', '-f', 'raw', '-O', 'qcow2', copy.path, disk], limitsOf(copy.size))
+/** The headers are looked at in the same open file: another may have come under its name. */
+async function takeRaw({ path, sha256, size }: ImageSource, disk: string): Promise<void> {
+  const raw = await openUserFile(path)
+  const target = await open(disk, 'wx')
+  try {
+    await examineImage({ size, read: fileReader(raw) }, 'raw', path)
+    const hash = createHash('sha256')
+    let left = size
+    const take = (bytes: Buffer) => {
+      left -= bytes.length
+      // One that grows must not fill the disk.
+      if (left < 0) throw imageChanged(path)
+      hash.update(bytes)
+    }
+    await onFile(disk, () => encodeQcow2(raw, size, target, take))
+    if (hash.digest('hex') !== sha256) throw imageChanged(path)
+  } finally {
+    await target.close()
+    await raw.close()
+  }
 }
 
-async function takeQcow2(header: Qcow2Header, copy: Copy, disk: string, qemu: Qemu): Promise<void> {
-  if (header.dirty) return takeDirty(header, copy, disk, qemu)
-  await checkImage('qcow2', copy, limitsOf(copy.size, header), qemu)
-  await rename(copy.path, disk)
+/** An image that is written to the place `at` of a finished file: whether it is what was looked at before, and sound. */
+export async function checkBase(image: Seen & { format: ImageFormat }, tools: ToolRunner): Promise<void> {
+  const { path, at = 0, name, size, format } = image
+  const file = await open(path, 'r')
+  try {
+    const read = fileReader(file)
+    const part = {
+      size,
+      read: (offset: Bytes, length: Bytes) => read(at + offset, Math.min(length, size - offset)),
+    }
+    const { qcow2 } = await examineImage(part, format, name)
+    if (qcow2) await checkImage(image, limitsOf(size, qcow2), limitedQemu(tools, [{ path }]))
+  } finally {
+    await file.close()
+  }
 }
 
-/** Reading needs no reference counts, so that a new image of what is read is a sound one. */
-async function takeDirty(header: Qcow2Header, copy: Copy, disk: string, qemu: Qemu): Promise<void> {
-  await checkDirty(copy, limitsOf(copy.size, header), qemu)
+/**
+ * Reading needs no reference counts, so that a new image of what is read is a sound one. It is copied first, so that what
+ * was checked is what is used.
+ */
+async function takeDirty(source: ImageSource, disk: string, scratch: string, qemu: Qemu): Promise<void> {
+  const copy = { path: join(scratch, 'copy.qcow2'), name: source.path, size: source.size }
+  await copyImage(source, copy.path)
+  const { qcow2 } = await examineUserImage(copy.path, source.format, source.path)
+  if (!qcow2) throw new Error(`BUG: ${source.path} is no qcow2`)
+  await checkDirty(copy, limitsOf(copy.size, qcow2), qemu)
   const most = copy.size * MOST_EXPANSION + 64 * MiB
   const limits = { ...limitsOf(most), file: most }
   await qemu(['convert', '-f', 'qcow2', '-O', 'qcow2', copy.path, disk], limits).catch((cause) => {
     if (exitStatus(cause) === undefined || fileError(cause)?.code === 'no-space') throw cause
     throw damaged(copy, cause, lastLine(cause))
   })
-  await checkImage('qcow2', { ...copy, path: disk }, limits, qemu)
+  await checkImage({ ...copy, path: disk }, limits, qemu)
+}
+
+/** Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
+async function copyImage({ path, sha256, size }: ImageSource, copy: string): Promise<void> {
+  const target = await open(copy, 'wx')
+  try {
+    const hash = createHash('sha256')
+    await onFile(copy, async () => {
+      await copyFileSparse(path, target, 0, (bytes) => void hash.update(bytes))
+      await target.truncate(size)
+    })
+    if (hash.digest('hex') !== sha256) throw imageChanged(path)
+  } finally {
+    await target.close()
+  }
 }
 
 /**
@@ -142,12 +191,12 @@ const MOST_EXPANSION = 20
 const OLD_COUNTS = /^(Leaked cluster |ERROR (cluster|OFLAG_COPIED|refcount block) )/
 
 /** A copy that ends too early is read as zeros by qemu-img convert, without a word: a check tells. */
-async function checkDirty(copy: Copy, limits: Limits, qemu: Qemu): Promise<void> {
+async function checkDirty(copy: Seen, limits: Limits, qemu: Qemu): Promise<void> {
   let found: string | undefined
   const onLine = (line: string) => {
     if (line.startsWith('ERROR') && !OLD_COUNTS.test(line)) found ??= line
   }
-  await checkImage('qcow2', copy, limits, qemu, onLine).catch((cause) => {
+  await checkImage(copy, limits, qemu, onLine).catch((cause) => {
     if (cause.code !== 'image-damaged') throw cause
     if (found !== undefined) throw damaged(copy, cause, found)
   })
@@ -198,29 +247,37 @@ const DAMAGED = 2
 const UNSUPPORTED = 63
 
 /** Throws `image-damaged`, or `image-unchecked` where nobody can say, in the tool's last words. */
-export async function checkImage(
-  format: string,
-  copy: Copy,
+async function checkImage(
+  image: Seen,
   limits: Limits,
   qemu: Qemu,
   onLine?: (line: string) => void,
 ): Promise<void> {
-  await qemu(['check', '-q', '-f', format, copy.path], limits, onLine).catch((cause) => {
+  await qemu(['check', '-q', ...named(image)], limits, onLine).catch((cause) => {
     const status = exitStatus(cause)
     if (status === LEAKED) return
     if (status === undefined) throw cause
-    if (status === DAMAGED) throw damaged(copy, cause, lastLine(cause))
-    throw unchecked(copy, status, cause)
+    if (status === DAMAGED) throw damaged(image, cause, lastLine(cause))
+    throw unchecked(image, status, cause)
   })
 }
 
-function damaged({ name }: Copy, cause: Error, why: string): KeyvisorError {
+/** How qemu-img is told of a qcow2 image: never to guess what it is (qemu-img(1), "json:"). */
+function named({ path, at, size }: Seen): string[] {
+  if (at === undefined) return ['-f', 'qcow2', path]
+  // The driver wants whole sectors; behind the end are zeros.
+  const part = { offset: at, size: alignUp(size, SECTOR) }
+  const file = { driver: 'raw', ...part, file: { driver: 'file', filename: path } }
+  return [`json:${JSON.stringify({ driver: 'qcow2', file })}`]
+}
+
+function damaged({ name }: Seen, cause: Error, why: string): KeyvisorError {
   const hint = 'repair a copy of it with qemu-img check -r all, and look at what is left'
   const message = `${name} is a damaged qcow2 image: ${why}`
   return new KeyvisorError('image-damaged', message, { hint, cause })
 }
 
-function unchecked({ name }: Copy, status: number, cause: Error): KeyvisorError {
+function unchecked({ name }: Seen, status: number, cause: Error): KeyvisorError {
   const isUnsupported = status === UNSUPPORTED
   const why = isUnsupported ? 'qemu-img cannot check its kind' : 'qemu-img did not come to its end'
   const hint = isUnsupported

@@ -5,14 +5,20 @@
  */
 import { Keyed } from '../../base/keyed.js'
 import { type Bytes, formatBytes } from '../../base/units.js'
+import { examineUserImage } from '../../disk/image-file.js'
 import { stageOf } from '../../store/stage.js'
 import type { Guest, ImageSource } from '../../yaml/profile.gen.js'
-import type { Given, ImagePath, PlannedBase, SourceBuild, SourceKind } from '../source.js'
-import { imageStage, occupiedBytes } from './disk.js'
+import type { Given, ImagePath, PlannedBase, SourceBuild, SourceKind, SourceStages } from '../source.js'
+import { imageStage, isBase, occupiedBytes } from './disk.js'
 import { driveFile, FIRST, importStage, type PlannedImage, planImage, virtualSize } from './file.js'
 
-/** `Read`: what the file takes on its disk. */
-export const image: SourceKind<ImageSource, PlannedImage, Bytes> = {
+export interface ReadImage {
+  isBase: boolean
+  /** What the file takes on its disk. */
+  occupied: Bytes
+}
+
+export const image: SourceKind<ImageSource, PlannedImage, ReadImage> = {
   kind: 'image',
   parts: ({ image: file, format }, path) => ({
     files: [],
@@ -22,9 +28,13 @@ export const image: SourceKind<ImageSource, PlannedImage, Bytes> = {
   plan: planFirst,
   stage: (guest) => importStage(guest, FIRST),
   packages: () => undefined,
-  read: ({ source }) => occupiedBytes(source.path),
+  read: readImage,
   stages: imageStages,
   words: ({ path, format, size }) => `${path}, ${format} of ${formatBytes(size)}`,
+}
+
+async function readImage({ source: { path, format } }: PlannedBase<PlannedImage>): Promise<ReadImage> {
+  return { isBase: isBase(await examineUserImage(path, format, path)), occupied: await occupiedBytes(path) }
 }
 
 function pathOf({ image: path, format }: ImageSource): ImagePath {
@@ -43,12 +53,13 @@ function planFirst(
 
 function imageStages(
   { stage, guest, source }: PlannedBase<PlannedImage>,
-  occupied: Bytes,
+  { isBase, occupied }: ReadImage,
   build: SourceBuild,
-) {
+): SourceStages {
   const { path, format, sha256, size } = source
+  if (isBase) return { base: { kind: 'given', file: { path, format, sha256, size } }, before: [] }
   const what = stage === importStage(guest.name, FIRST) ? 'the image' : stage.split('.').at(-1)
   const inputs = { path: new Keyed(path, ''), format, sha256, size }
-  const taken = imageStage(stage, `check ${what} of guest ${guest.name}`, inputs, occupied)
-  return { base: stageOf(taken, build), before: [] }
+  const made = imageStage(stage, `make a qcow2 of ${what} of guest ${guest.name}`, inputs, occupied)
+  return { base: { kind: 'made', stage: stageOf(made, build) }, before: [] }
 }

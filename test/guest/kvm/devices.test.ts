@@ -6,7 +6,7 @@ import type { Drive, LibraryFile, LibraryGuest } from '../../../src/guest/defini
 import { devices, MOST } from '../../../src/guest/kvm/devices.js'
 import { domainPaths } from '../../../src/guest/paths.js'
 import type { Sized } from '../../../src/guest/sizing.js'
-import { SCHEMA_FILE } from '../../../src/yaml/schema.js'
+import { SCHEMA_FILE } from '../../../src/yaml/profile-schema.js'
 import { bench, counter, DISK, guest, HARDWARE, HYPERVISOR, ISO_FILE } from '../../support/guests.js'
 
 const kvm: Sized = { name: 'x', start: true, reason: '', memory: GiB, cpus: 2, accelerator: 'kvm' }

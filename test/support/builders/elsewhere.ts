@@ -145,7 +145,7 @@ export async function otherSystem(
 async function ubuntuKeyring(folder: string): Promise<string> {
   const run = { store: await Store.open(storeFolder()), progress: silent }
   const set = { set: 'tools.keyring', suite: 'trixie', architecture: 'amd64', packages: ['ubuntu-keyring'] }
-  const lock = await makeLock({ packages: [set], files: {}, mirror: undefined }, run.store)
+  const lock = await makeLock({ packages: [set], files: {}, mirror: undefined }, run)
   const debs = (await lockedDebs({ lock, archives: archivesOf(lock) }, [set.set], run))[set.set] ?? []
   const deb = debs.find(({ item }) => item.name === 'ubuntu-keyring')
   if (!deb) throw new Error('Debian 13 has no package ubuntu-keyring')
