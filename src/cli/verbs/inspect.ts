@@ -8,8 +8,8 @@ import { safeValues } from '../safe.js'
 import type { Terminal } from '../terminal.js'
 
 const HELP = `
-Everything is read from its own bytes; nothing is written. What is odd about
-it is noted at the end.
+Everything is read from its own bytes; nothing is written. Anything odd is
+noted at the end.
 
 For example:
   $ keyvisor inspect out/my-stick.img

@@ -10,7 +10,7 @@ import type { Terminal } from '../terminal.js'
 const HELP = `
 Writes PROFILE.lock.json: the version and digest of every package for the host, the
 guests and the tools, the digest of every guest image, and the date of the build. A
-lock that answers the profile stays as it is, unless --update is given; an image whose
+lock that matches the profile stays as it is, unless --update is given; an image whose
 bytes changed is locked anew, and package versions stay. Keep the lock beside the
 profile, and "keyvisor build --locked" makes the same bytes from it.
 

@@ -38,14 +38,13 @@ line of stdout is an object with a "kind": progress, event, then result, or erro
 A report has pictures of the firmware, GRUB, the banner and each guest's screen. The
 guests' are fetched with a one-time key, which costs some seconds.
 
-With --walk one stick goes from PC to PC, as its owner will take it: on each its guests must
-be the same machines as before, with as much of the PC as "plan --on" says, and remember.
-A PC on which it fails does not end the walk. With --each every PC gets a stick of its own,
-as new, so that --jobs of them can run at the same time: under emulation, give each PC at
-least two of this machine's CPUs.
+With --walk one stick goes from PC to PC. On each of them every guest must keep its identity
+and its data, and get the memory and CPUs that "plan --on" predicts. A PC that fails does not
+end the walk. With --each every PC gets a fresh stick, so that --jobs of them can run at once:
+under emulation, give each PC at least two of this machine's CPUs.
 
 Where this machine has no KVM, PCs without virtualization emulate guests inside an
-emulation. A whole system takes many minutes to start there, and the stick gives it up
+emulation. A whole system takes many minutes to start there, and the stick gives up on it
 after 15: name the other PCs then.
 
 For example:
