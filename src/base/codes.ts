@@ -113,6 +113,12 @@ export const CODES = {
   'qcow2-unknown-feature': error('A qcow2 image needs a feature that is not known here.'),
   'qcow2-absurd-size': error("A number in a qcow2 image's header is beyond all sense."),
   'qcow2-damaged': error("A qcow2 image's header is damaged, or the file ends before its tables do."),
+  'disk-damaged': error(
+    "The headers of an image of another hypervisor's are damaged, or the file ends before its data do.",
+  ),
+  'image-needs-file': error(
+    'An image is a part of a disk: a snapshot, a differencing disk, an extent, or a description of other files.',
+  ),
 } as const satisfies Record<string, CodeMeaning>
 
 export type Code = keyof typeof CODES

@@ -1,6 +1,6 @@
 /**
  * CRC-32C (Castagnoli): RFC 3720, section 12.1 (reflected polynomial 0x82F63B78), as EROFS has it: without the last
- * inversion. What it reads here is never over one block.
+ * inversion. What it reads here is never over some ten KiB.
  */
 const TABLE = Uint32Array.from({ length: 256 }, (_, index) => {
   let value = index

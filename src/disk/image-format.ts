@@ -13,13 +13,16 @@ export interface ImageBytes {
   read(offset: Bytes, length: Bytes): Promise<Buffer>
 }
 
+/** What a profile calls the form of a file. */
+export type ImageFormatName = 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vhd' | 'vdi' | 'iso'
+
 /** What a file is, and how a qcow2 is made of it. */
 export interface ImageFormat {
   /** With its article: `a VMware disk (VMDK)`. */
   name: string
   hint: string
   /** What a profile calls it, where that is one of its formats. */
-  format?: 'qcow2' | 'iso'
+  format?: Exclude<ImageFormatName, 'raw'>
 }
 
 interface Magic extends ImageFormat {
@@ -42,8 +45,9 @@ const convert = (driver: string) => `convert it: qemu-img convert -f ${driver} -
 const unpack = (command: string) => `unpack it first: ${command}`
 
 const QCOW2: ImageFormat = { name: 'a qcow2 image', hint: 'write format: qcow2', format: 'qcow2' }
-const VMDK = { name: 'a VMware disk (VMDK)', hint: convert('vmdk') }
-const VHD = { name: 'a disk of Virtual PC or Hyper-V (VHD)', hint: convert('vpc') }
+const write = (format: NonNullable<ImageFormat['format']>) => ({ hint: `write format: ${format}`, format })
+const VMDK = { name: 'a VMware disk (VMDK)' }
+const VHD = { name: 'a disk of Virtual PC or Hyper-V (VHD)', ...write('vhd') }
 const PARALLELS = { name: 'a Parallels disk', hint: convert('parallels') }
 const OVA = {
   name: 'a tar archive, as an appliance (OVA) is',
@@ -63,20 +67,20 @@ const LUKS = {
 const MAGICS: Magic[] = [
   { at: 0, magic: 'QFI\xfb\0\0\0\x01', name: 'a qcow image of version 1', hint: convert('qcow') },
   { at: 0, magic: 'QFI\xfb', ...QCOW2 },
-  { at: 0, magic: 'KDMV', ...VMDK },
-  { at: 0, magic: 'COWD', ...VMDK },
+  { at: 0, magic: 'KDMV', ...VMDK, ...write('vmdk') },
+  { at: 0, magic: 'COWD', ...VMDK, hint: convert('vmdk') },
   {
     at: 0,
     magic: '# Disk DescriptorFile',
     name: 'the description of a VMware disk, whose bytes are in other files',
     hint: `${convert('vmdk')}, where those files lie beside it`,
   },
-  { at: 0, magic: 'vhdxfile', name: 'a Hyper-V disk (VHDX)', hint: convert('vhdx') },
+  { at: 0, magic: 'vhdxfile', name: 'a Hyper-V disk (VHDX)', ...write('vhdx') },
   // A fixed one is the raw disk, and this behind it; Virtual PC before 2004 wrote 511 bytes.
   { at: 0, magic: 'conectix', ...VHD },
   { at: -512, magic: 'conectix', ...VHD },
-  { at: -511, magic: 'conectix', ...VHD },
-  { at: 64, magic: '\x7f\x10\xda\xbe', name: 'a VirtualBox disk (VDI)', hint: convert('vdi') },
+  { at: -511, magic: 'conectix', name: VHD.name, hint: convert('vpc') },
+  { at: 64, magic: '\x7f\x10\xda\xbe', name: 'a VirtualBox disk (VDI)', ...write('vdi') },
   { at: 0, magic: 'WithoutFreeSpace', ...PARALLELS },
   { at: 0, magic: 'WithouFreSpacExt', ...PARALLELS },
   { at: 0, magic: 'QED\0', name: 'a QED image', hint: convert('qed') },

@@ -7,25 +7,38 @@
  */
 import { KeyvisorError } from '../base/errors.js'
 import { type Bytes, SECTOR } from '../base/units.js'
-import { discBytes, type ImageFormat as FoundFormat, type ImageBytes, identifyImage } from './image-format.js'
+import { damagedImage } from './image-errors.js'
+import {
+  discBytes,
+  type ImageFormat as FoundFormat,
+  type ImageBytes,
+  type ImageFormatName as ImageFormat,
+  identifyImage,
+} from './image-format.js'
 import {
   decodeQcow2,
+  MOST_DISK_BYTES,
   QCOW2_HEAD_BYTES,
   type Qcow2Header,
   refuseCutQcow2,
   refuseUnsafeQcow2,
 } from './qcow2.js'
+import { examineVdi } from './vdi.js'
+import { examineVhd } from './vhd.js'
+import { examineVhdx } from './vhdx.js'
+import { examineVmdk } from './vmdk.js'
 
-/** What a profile calls the form of a file. */
-export type ImageFormat = 'qcow2' | 'raw' | 'iso'
+export type { ImageFormatName as ImageFormat } from './image-format.js'
 
 export interface Image {
   format: ImageFormat
   /** Of the disk or CD that a guest would see. */
   virtualSize: Bytes
   fileSize: Bytes
-  /** Undefined for a raw disk. */
+  /** Of a qcow2. */
   qcow2?: Qcow2Header
+  /** A VHDX that was not closed: its log is to be replayed. */
+  dirtyLog?: boolean
 }
 
 /**
@@ -39,9 +52,38 @@ export async function examineImage(file: ImageBytes, format: ImageFormat, name: 
   if (found && found.format !== format)
     throw wrongFormat(`${name} is not a ${format} image: it is ${found.name}`, found.hint)
   if (format === 'raw') return { format, virtualSize: rawSize(file.size, name), fileSize: file.size }
-  if (found) return examineQcow2(await file.read(0, QCOW2_HEAD_BYTES), file.size, name)
-  const message = `${name} is not a qcow2 image: it does not begin as one does`
+  if (found) return examineFound(file, format, name)
+  const message = `${name} is not a ${format} image: it does not begin as one does`
   throw wrongFormat(message, 'write format: raw, if it is that')
+}
+
+async function examineFound(file: ImageBytes, format: ImageFormat, name: string): Promise<Image> {
+  const base = { format, fileSize: file.size }
+  try {
+    switch (format) {
+      case 'vmdk':
+        return { ...base, virtualSize: limited(await examineVmdk(file, name), format, name) }
+      case 'vhd':
+        return { ...base, virtualSize: limited(await examineVhd(file, name), format, name) }
+      case 'vdi':
+        return { ...base, virtualSize: limited(await examineVdi(file, name), format, name) }
+      case 'vhdx': {
+        const { virtualSize, dirty } = await examineVhdx(file, name)
+        return { ...base, virtualSize: limited(virtualSize, format, name), dirtyLog: dirty }
+      }
+      default:
+        return examineQcow2(await file.read(0, QCOW2_HEAD_BYTES), file.size, name)
+    }
+  } catch (error) {
+    if (!(error instanceof KeyvisorError) || error.code !== 'truncated') throw error
+    throw damagedImage(name, format.toUpperCase(), error.message)
+  }
+}
+
+/** A disk of a whole number of sectors, and no larger than one in a qcow2 may be. */
+function limited(size: Bytes, format: string, name: string): Bytes {
+  if (size > 0 && size % SECTOR === 0 && size <= MOST_DISK_BYTES) return size
+  throw damagedImage(name, format.toUpperCase(), `a disk of ${size} bytes`)
 }
 
 function examineQcow2(head: Buffer, size: Bytes, name: string): Image {

@@ -63,7 +63,7 @@ const MOST_L1_BYTES = 32 * MiB
 const MOST_REFCOUNT_TABLE_BYTES = 8 * MiB
 const MOST_SNAPSHOTS = 65536
 /** The largest file of an ext4 with 4 KiB blocks: no filled disk could ever be more than that on a stick. */
-const MOST_DISK_BYTES = 16 * TiB
+export const MOST_DISK_BYTES = 16 * TiB
 
 /** Bytes to read from the start of a file: headers that need more are refused. */
 export const QCOW2_HEAD_BYTES = 64 * KiB

@@ -5,9 +5,9 @@
  */
 import { type NumberedDrive, numberDrives } from '../guest/drives.js'
 import type { ProfilePath } from '../yaml/problems.js'
-import { DEFAULTS, type EmptyDisk, type Guest, type ImageDisk, type IsoDrive } from '../yaml/profile.gen.js'
+import type { EmptyDisk, Guest, ImageDisk, IsoDrive } from '../yaml/profile.gen.js'
 import { entries, type Placed, type Sound } from '../yaml/sound.js'
-import { type DriveFile, driveFile, FIRST } from './image/file.js'
+import { type DriveFile, driveFile, FIRST, formatOf } from './image/file.js'
 import type { ImagePath, WrittenImage } from './source.js'
 import { sourceOutside } from './sources.js'
 
@@ -38,7 +38,7 @@ export function otherFiles(guest: Guest): DriveFile[] {
 
 function fileOf(drive: OtherDrive): ImagePath | undefined {
   if (isCdrom(drive)) return { path: drive.iso, format: 'iso' }
-  if ('image' in drive) return { path: drive.image, format: drive.format ?? DEFAULTS.imageDisk.format }
+  if ('image' in drive) return { path: drive.image, format: formatOf(drive.image, drive.format) }
   return undefined
 }
 
@@ -62,6 +62,8 @@ export function drivesOf({ value, path }: Placed<Sound<Guest>>): Placed<DrivePar
 export function driveImage(drive: DriveParts, path: ProfilePath): WrittenImage | undefined {
   if ('iso' in drive) return { file: drive.iso, format: 'iso', path: [...path, 'iso'] }
   if (!('image' in drive)) return undefined
-  const format = 'format' in drive ? drive.format : DEFAULTS.imageDisk.format
-  return { file: drive.image, format, path: [...path, 'image'] }
+  const { image: file } = drive
+  const isUnknown = file === undefined || ('format' in drive && drive.format === undefined)
+  const format = isUnknown ? drive.format : formatOf(file, drive.format)
+  return { file, format, path: [...path, 'image'] }
 }

@@ -423,9 +423,9 @@ export interface ImageSource {
    */
   image: string
   /**
-   * Format of the file. It is never guessed.
+   * Format of the file: what its header must say. `vmdk`: a VMware disk in one file (sparse or stream-optimized). `vhdx`, `vhd`: disks of Hyper-V and Virtual PC. `vdi`: of VirtualBox. All but `qcow2` become a qcow2 in the build. A raw disk is never guessed: write `raw`.
    */
-  format: 'qcow2' | 'raw'
+  format?: 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vhd' | 'vdi'
 }
 /**
  * A disk with nothing on it.
@@ -449,9 +449,9 @@ export interface ImageDisk {
    */
   image: string
   /**
-   * Format of the file. It is never guessed.
+   * Format of the file, as of the guest's first disk. A raw disk is never guessed: write `raw`.
    */
-  format?: 'qcow2' | 'raw'
+  format?: 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vhd' | 'vdi'
   /**
    * Size of the disk in whole sectors of 512 bytes, where it is to be larger than the image. Once the stick has made it, it keeps its size.
    */
@@ -628,7 +628,4 @@ export const DEFAULTS = {
     units: [],
     size: "2GiB",
   } as Required<Pick<DebianTree, 'suite' | 'packages' | 'files' | 'units' | 'size'>>,
-  imageDisk: {
-    format: "qcow2",
-  } as Required<Pick<ImageDisk, 'format'>>,
 }

@@ -48,7 +48,11 @@ t.test('files that other people made', async (t) => {
     await systemTools.run({ tool: 'bzip2', args: ['-dc', join(folder, `${name}.bz2`)], output })
     await output.close()
     for (const format of expected ? (['raw', 'qcow2'] as const) : []) {
-      const error = { code: 'wrong-format', message: expected, hint: /qemu-img convert -f [a-z]+ / }
+      const error = {
+        code: 'wrong-format',
+        message: expected,
+        hint: /qemu-img convert -f [a-z]+ |write format: /,
+      }
       await t.rejects(examineImageFile(file, format, name), error, `${name} as ${format}`)
     }
     if (!expected) t.match(await examineImageFile(file, 'raw', name), { virtualSize: statSync(file).size })
@@ -85,7 +89,7 @@ t.test('every format that qemu-img makes', async (t) => {
 t.test('a hint is a command that works', async (t) => {
   if (!needTool(t, 'qemu-img')) return
   const folder = t.testdir()
-  for (const format of ['vmdk', 'vhdx', 'vpc', 'vdi', 'parallels', 'qed', 'qcow']) {
+  for (const format of ['parallels', 'qed', 'qcow']) {
     const file = join(folder, 'IMAGE')
     await systemTools.run({ tool: 'qemu-img', args: ['create', '-q', '-f', format, file, '4M'] })
     const hint = (await identifyImage(bytesOf(readFileSync(file))))?.hint as string

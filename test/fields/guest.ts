@@ -199,6 +199,15 @@ const disks: Row[] = [
   },
   {
     field: 'guests[].disks[].format',
+    at: 'guests.0.disks.1.format',
+    value: 'qcow2',
+    where: 'guest',
+    ask: startsOn('/dev/vdc'),
+    expected: '41',
+    other: '',
+  },
+  {
+    field: 'guests[].disks[].format',
     at: 'guests.0.disks.2.format',
     value: 'raw',
     where: 'guest',
@@ -206,6 +215,17 @@ const disks: Row[] = [
     expected: '41',
     other: '',
   },
+  ...(['vmdk', 'vhdx', 'vhd', 'vdi'] as const).map(
+    (format, index): Row => ({
+      field: 'guests[].disks[].format',
+      at: `guests.0.disks.${4 + index}.format`,
+      value: format,
+      where: 'guest',
+      ask: startsOn(`/dev/vd${'efgh'[index]}`),
+      expected: '41',
+      other: '',
+    }),
+  ),
   {
     field: 'guests[].disks[].iso',
     at: 'guests.0.disks.3.iso',

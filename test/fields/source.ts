@@ -16,6 +16,30 @@ const image: Row[] = [
     other: 'start number 1',
   },
   {
+    // The name says what it is.
+    field: `${IMAGE}`,
+    at: 'guests.1.source',
+    value: { image: 'counter-41.vmdk' },
+    on: 'lean',
+    where: 'stick',
+    ask: 'last_of_counter',
+    expected: 'start number 42',
+    other: 'start number 1',
+  },
+  // Each of them is on a booted stick as a further disk (`guests[].disks[].format`): here its header must agree.
+  ...(['vmdk', 'vhdx', 'vhd', 'vdi'] as const).map(
+    (format): Row => ({
+      field: 'guests[].source.format',
+      at: 'guests.1.source.format',
+      value: format,
+      on: 'fixed',
+      where: 'validate',
+      ask: '',
+      expected: 'wrong-format',
+      other: '',
+    }),
+  ),
+  {
     field: 'guests[].source.format',
     at: 'guests.1.source.format',
     value: 'qcow2',

@@ -1,8 +1,9 @@
 /**
  * The profiles that rows make: what each stick needs beside the values of its rows, and those values in their places.
  */
-import { copyFile, cp, mkdir, open, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
+import { copyFile, cp, mkdir, open, rename, utimes } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import type { Json } from '../../src/base/digests.js'
 import { systemTools } from '../../src/base/tool.js'
 import { type Row, type StickName, stepsOf } from './row.js'
@@ -36,6 +37,9 @@ const COUNTER = {
 /** Not UEFI: what OVMF does ends a QEMU that emulates KVM (`pc/session.ts`). The stick `emulated` is there for that. */
 const SYSTEM = { name: 'system', source: { debian: DEBIAN }, firmware: 'bios' }
 
+/** Formats of other hypervisors, and what qemu-img calls them. */
+const FOREIGN = { vmdk: 'vmdk', vhdx: 'vhdx', vhd: 'vpc', vdi: 'vdi' }
+
 /** What the rows of a stick cannot do without, and do not say themselves. */
 const BASES: Record<StickName, Members> = {
   usual: {
@@ -51,7 +55,13 @@ const BASES: Record<StickName, Members> = {
         cpus: { min: 1 },
         memory: { min: '300MiB' },
         autostart: { order: 20 },
-        disks: [{}, {}, { image: 'counter-41.raw' }],
+        disks: [
+          {},
+          {},
+          { image: 'counter-41.raw' },
+          {},
+          ...Object.keys(FOREIGN).map((name) => ({ image: `counter-41-${name}` })),
+        ],
         nics: [{ network: 'nat' }, {}],
       },
       COUNTER,
@@ -158,6 +168,9 @@ export async function layFiles(folder: string): Promise<void> {
   await makeStarter(folder)
   const args = ['convert', '-f', 'raw', '-O', 'qcow2', started, join(folder, 'counter-41.qcow2')]
   await systemTools.run({ tool: 'qemu-img', args })
+  for (const [name, driver] of Object.entries(FOREIGN))
+    await copyFile(await foreignDisk(started, name, driver), join(folder, `counter-41-${name}`))
+  await copyFile(join(folder, 'counter-41-vmdk'), join(folder, 'counter-41.vmdk'))
   const [iso, words] = ['tools.iso', 'one.txt'].map((name) => join(folder, name)) as [string, string]
   // The same bytes in each run: a lock pins them. The ISO has the times of its files.
   await utimes(words, 1, 1)
@@ -166,4 +179,19 @@ export async function layFiles(folder: string): Promise<void> {
     args: ['-as', 'mkisofs', '-quiet', '-o', iso, words],
     env: { SOURCE_DATE_EPOCH: '1' },
   })
+}
+
+/** Made once: each of these formats has an identity or a time in it, and a lock pins its bytes. */
+async function foreignDisk(raw: string, name: string, driver: string): Promise<string> {
+  const path = resolve('out/test', `fields-41.${name}`)
+  if (existsSync(path)) return path
+  await mkdir('out/test', { recursive: true })
+  const made = `${path}.${process.pid}`
+  const options = driver === 'vpc' ? ['-o', 'force_size=on'] : []
+  await systemTools.run({
+    tool: 'qemu-img',
+    args: ['convert', '-f', 'raw', '-O', driver, ...options, raw, made],
+  })
+  await rename(made, path)
+  return path
 }

@@ -53,7 +53,14 @@ if (needTools(t, 'mmdebstrap', 'bwrap', 'unshare')) {
       t.strictSame(started, strict.length === 1 ? ['fetch'] : [], 'nothing was built')
     }
     t.notOk(existsSync(join(out, 'minimal.img')))
-    t.strictSame(readdirSync(join(store, 'records')), [])
+    const records = readdirSync(join(store, 'records')).map((name) =>
+      readFileSync(join(store, 'records', name), 'utf8'),
+    )
+    // What was remembered of the builder's own tools is nobody's result.
+    t.strictSame(
+      records.filter((text) => JSON.parse(text).stage !== ''),
+      [],
+    )
   })
 
   await t.test('checked without network and under other habits, a build has the same bytes', async (t) => {

@@ -86,15 +86,15 @@ t.test('a union says what a person would, once', async (t) => {
       hint: 'did you mean tcp?',
     },
   ])
-  t.strictSame(guest({ source: { image: 'a' } }), [
+  t.strictSame(guest({ source: { format: 'raw' } }), [
     {
       code: 'missing-key',
-      path: ['source', 'format'],
-      message: 'the key format is missing',
+      path: ['source', 'image'],
+      message: 'the key image is missing',
       hint: undefined,
     },
   ])
-  t.strictSame(guest({ source: {} })[0]?.message, 'this needs debian, or image and format')
+  t.strictSame(guest({ source: {} })[0]?.message, 'this needs debian, or image')
   t.strictSame(guest({ autostart: true })[0]?.message, 'true is not false, or an object with order')
 })
 

@@ -104,7 +104,7 @@ export async function convertImage(source: ImageSource, scratch: string, tools: 
   const disk = join(scratch, 'disk.qcow2')
   await (source.format === 'raw'
     ? takeRaw(source, disk)
-    : takeDirty(source, disk, scratch, limitedQemu(tools)))
+    : takeCopy(source, disk, scratch, limitedQemu(tools)))
   return disk
 }
 
@@ -147,23 +147,49 @@ export async function checkBase(image: Seen & { format: ImageFormat }, tools: To
   }
 }
 
-/**
- * Reading needs no reference counts, so that a new image of what is read is a sound one. It is copied first, so that what
- * was checked is what is used.
- */
-async function takeDirty(source: ImageSource, disk: string, scratch: string, qemu: Qemu): Promise<void> {
-  const copy = { path: join(scratch, 'copy.qcow2'), name: source.path, size: source.size }
+/** Images that qemu-img converts are copied first, so that what was checked is what is used. */
+async function takeCopy(source: ImageSource, disk: string, scratch: string, qemu: Qemu): Promise<void> {
+  const copy = { path: join(scratch, `copy.${source.format}`), name: source.path, size: source.size }
   await copyImage(source, copy.path)
-  const { qcow2 } = await examineUserImage(copy.path, source.format, source.path)
-  if (!qcow2) throw new Error(`BUG: ${source.path} is no qcow2`)
-  await checkDirty(copy, limitsOf(copy.size, qcow2), qemu)
+  const { qcow2, virtualSize, dirtyLog } = await examineUserImage(copy.path, source.format, source.path)
   const most = copy.size * MOST_EXPANSION + 64 * MiB
   const limits = { ...limitsOf(most), file: most }
-  await qemu(['convert', '-f', 'qcow2', '-O', 'qcow2', copy.path, disk], limits).catch((cause) => {
+  const driver = DRIVERS[source.format] ?? source.format
+  // Reading a qcow2 needs no reference counts, so that a new image of what is read is a sound one.
+  if (qcow2) await checkDirty(copy, limitsOf(copy.size, qcow2), qemu)
+  // Replayed on the copy; QEMU writes to no other part of it.
+  if (dirtyLog) await converted(copy, qemu(['check', '-q', '-r', 'all', '-f', driver, copy.path], limits))
+  const convert = ['convert', ...opened(driver, copy.path), '-O', 'qcow2', disk]
+  await converted(copy, qemu(convert, limits))
+  await checkImage({ ...copy, path: disk }, limits, qemu)
+  const made = await examineUserImage(disk, 'qcow2', source.path)
+  if (made.virtualSize !== virtualSize) throw otherSize(copy, virtualSize, made.virtualSize)
+}
+
+/** What QEMU calls formats for which it has another name. */
+const DRIVERS: Partial<Record<ImageFormat, string>> = { vhd: 'vpc' }
+
+/**
+ * How qemu-img is told of an image that is to be read: in what format, without a parent, and how large. QEMU would take the
+ * geometry of a VHD for its size where it does not know who made it (block/vpc.c).
+ */
+function opened(driver: string, path: string): string[] {
+  const more =
+    driver === 'vpc' ? { force_size_calc: 'current_size' } : driver === 'vmdk' ? { backing: null } : {}
+  const file = { driver: 'file', filename: path }
+  return [`json:${JSON.stringify({ driver, ...more, file })}`]
+}
+
+async function converted(copy: Seen, work: Promise<unknown>): Promise<void> {
+  await work.catch((cause) => {
     if (exitStatus(cause) === undefined || fileError(cause)?.code === 'no-space') throw cause
     throw damaged(copy, cause, lastLine(cause))
   })
-  await checkImage({ ...copy, path: disk }, limits, qemu)
+}
+
+function otherSize({ name }: Seen, expected: Bytes, found: Bytes): KeyvisorError {
+  const message = `${name} is damaged: its header says a disk of ${expected} bytes, and ${found} were read`
+  return new KeyvisorError('image-damaged', message, { hint: REPAIR })
 }
 
 /** Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
@@ -271,10 +297,10 @@ function named({ path, at, size }: Seen): string[] {
   return [`json:${JSON.stringify({ driver: 'qcow2', file })}`]
 }
 
+const REPAIR = 'repair a copy of it with qemu-img check -r all, and look at what is left'
+
 function damaged({ name }: Seen, cause: Error, why: string): KeyvisorError {
-  const hint = 'repair a copy of it with qemu-img check -r all, and look at what is left'
-  const message = `${name} is a damaged qcow2 image: ${why}`
-  return new KeyvisorError('image-damaged', message, { hint, cause })
+  return new KeyvisorError('image-damaged', `${name} is a damaged image: ${why}`, { hint: REPAIR, cause })
 }
 
 function unchecked({ name }: Seen, status: number, cause: Error): KeyvisorError {

@@ -27,6 +27,15 @@ export interface PlannedImage {
   size: Bytes
 }
 
+/** Formats that a file's name may end in. Not `raw`, which no header tells: nobody shall get a disk of another format's bytes. */
+const ENDINGS = ['vmdk', 'vhdx', 'vhd', 'vdi', 'qcow2'] as const
+
+/** The format of a file that a profile names, where it says none: what the name ends in, else qcow2. Its header must agree. */
+export function formatOf(path: string, format: ImageFormat | undefined): ImageFormat {
+  const ending = path.split('.').at(-1)?.toLowerCase()
+  return format ?? ENDINGS.find((name) => name === ending) ?? 'qcow2'
+}
+
 export function driveFile(guest: string, drive: string, file: ImagePath): DriveFile {
   return { name: `guest.${guest}/${drive}`, drive, ...file }
 }

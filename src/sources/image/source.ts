@@ -7,10 +7,20 @@ import { Keyed } from '../../base/keyed.js'
 import { type Bytes, formatBytes } from '../../base/units.js'
 import { examineUserImage } from '../../disk/image-file.js'
 import { stageOf } from '../../store/stage.js'
+import type { ProfilePath } from '../../yaml/problems.js'
 import type { Guest, ImageSource } from '../../yaml/profile.gen.js'
-import type { Given, ImagePath, PlannedBase, SourceBuild, SourceKind, SourceStages } from '../source.js'
+import type { Sound } from '../../yaml/sound.js'
+import type {
+  Given,
+  ImagePath,
+  PlannedBase,
+  SourceBuild,
+  SourceKind,
+  SourceStages,
+  WrittenImage,
+} from '../source.js'
 import { imageStage, isBase, occupiedBytes } from './disk.js'
-import { driveFile, FIRST, importStage, type PlannedImage, planImage, virtualSize } from './file.js'
+import { driveFile, FIRST, formatOf, importStage, type PlannedImage, planImage, virtualSize } from './file.js'
 
 export interface ReadImage {
   isBase: boolean
@@ -20,10 +30,7 @@ export interface ReadImage {
 
 export const image: SourceKind<ImageSource, PlannedImage, ReadImage> = {
   kind: 'image',
-  parts: ({ image: file, format }, path) => ({
-    files: [],
-    image: { file, format, path: [...path, 'image'] },
-  }),
+  parts: (source, path) => ({ files: [], image: writtenPart(source, path) }),
   outside: (written) => ({ file: pathOf(written) }),
   plan: planFirst,
   stage: (guest) => importStage(guest, FIRST),
@@ -37,8 +44,15 @@ async function readImage({ source: { path, format } }: PlannedBase<PlannedImage>
   return { isBase: isBase(await examineUserImage(path, format, path)), occupied: await occupiedBytes(path) }
 }
 
+/** A format that is there and undefined is one that the schema refuses. */
+function writtenPart(source: Sound<ImageSource>, path: ProfilePath): WrittenImage {
+  const { image: file, format } = source
+  const known = file === undefined || ('format' in source && format === undefined)
+  return { file, format: known ? format : formatOf(file, format), path: [...path, 'image'] }
+}
+
 function pathOf({ image: path, format }: ImageSource): ImagePath {
-  return { path, format }
+  return { path, format: formatOf(path, format) }
 }
 
 function planFirst(
