@@ -116,6 +116,7 @@ export const CODES = {
   'disk-damaged': error(
     "The headers of an image of another hypervisor's are damaged, or the file ends before its data do.",
   ),
+  'image-in-use': error('A virtual machine that runs has an image open for writing.'),
   'image-needs-file': error(
     'An image is a part of a disk: a snapshot, a differencing disk, an extent, or a description of other files.',
   ),

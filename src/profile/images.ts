@@ -14,6 +14,7 @@ import type { Image, ImageFormat } from '../disk/image.js'
 import { examineImageFile, imageVirtualSize } from '../disk/image-file.js'
 import { driveFiles, driveImage, drivesOf } from '../sources/drives.js'
 import type { DriveFile } from '../sources/image/file.js'
+import { refuseInUse } from '../sources/image/in-use.js'
 import type { WrittenImage } from '../sources/source.js'
 import { sourceParts } from '../sources/sources.js'
 import { leastLibrary } from '../stick/limits.js'
@@ -81,6 +82,7 @@ async function checkImage(
 
 async function examine(file: string, format: ImageFormat): Promise<Image | NonNullable<Found>> {
   try {
+    await refuseInUse(file)
     return await examineImageFile(file, format, file)
   } catch (error) {
     if (error instanceof KeyvisorError && Object.hasOwn(CODES, error.code)) {

@@ -22,6 +22,7 @@ import type { Stage } from '../store/stage.js'
 import { fileStamp, isSettled, openStamp } from '../store/unchanged.js'
 import type { Workplace } from '../store/workplace.js'
 import { imageChanged } from './image/changed.js'
+import { refuseInUse } from './image/in-use.js'
 
 /** A base before it is there: a stage makes it, or it is a file of the user's as it is. */
 export type Base = { kind: 'made'; stage: Stage } | { kind: 'given'; file: GivenFile }
@@ -37,7 +38,7 @@ interface GivenFile extends BaseFile {
 
 /**
  * Digest and size of a file of the user's, which may have many GiB: it is read once, and again after it was written to.
- * Rejects with the errors of open(2) and read(2).
+ * Throws `image-in-use`, and rejects with the errors of open(2) and read(2).
  */
 export async function fileDigest(path: string, format: ImageFormat, place: Workplace): Promise<Digested> {
   const { store } = place
@@ -48,6 +49,7 @@ export async function fileDigest(path: string, format: ImageFormat, place: Workp
     await store.touchRecord(key)
     return { sha256: known['sha256'] as string, size: known['size'] as Bytes }
   }
+  await refuseInUse(path)
   const { stamp: settled, ...digested } = await readAloud(path, format, place)
   if (settled !== undefined) {
     await store.writeRecord(key, { stage: '', objects: {}, facts: { stamp: settled, ...digested } })

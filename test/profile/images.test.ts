@@ -25,7 +25,9 @@ async function problemsOf(folder: string, guests: string[], stick = 'minimumSize
 const image = (name: string, format: string) => `source: {image: ${name}, format: ${format}}`
 
 t.test('validate and the build refuse the same images, with the same words', async (t) => {
-  const files = readdirSync(BROKEN).filter((name) => /\.(qcow2|raw|vmdk|vhd|txt)$/.test(name))
+  // That one is in use, which the build says when it reads it for the lock.
+  const images = readdirSync(BROKEN).filter((name) => /\.(qcow2|raw|vmdk|vhd|txt)$/.test(name))
+  const files = images.filter((name) => name !== 'locked.vmdk')
   t.ok(files.length > 9)
   for (const name of files) {
     for (const format of ['qcow2', 'raw'] as const) {
