@@ -11,6 +11,7 @@ import { type Sha256, sha256 } from '../base/digests.js'
 import { KeyvisorError } from '../base/errors.js'
 import { ifThere } from '../base/file-errors.js'
 import { systemTools } from '../base/tool.js'
+import { exitStatus } from '../base/tool-errors.js'
 import type { Bytes } from '../base/units.js'
 import type { Store } from '../store/store.js'
 import { fileStamp, openStamp } from '../store/unchanged.js'
@@ -57,13 +58,21 @@ function written(path: string): KeyvisorError {
   })
 }
 
-/** FICLONERANGE of ioctl_ficlonerange(2), which Node does not have. Perl is where mmdebstrap is. */
+/** Exit code of {@link CLONE} where nothing was shared. */
+const CANNOT = 3
+
+/**
+ * FICLONERANGE of ioctl_ficlonerange(2), which Node does not have. Perl is where mmdebstrap is. EXDEV, EINVAL, ENOTTY, ENOSYS
+ * and EOPNOTSUPP say that it cannot be; what else goes wrong may do so half-way.
+ */
 const CLONE = `
   my ($from, $to, $at, $length, $target) = @ARGV;
-  open(my $source, '<', $from) && open(my $image, '+<', $to) or exit 1;
-  ioctl($image, 0x4020940d, pack('q<Q<Q<Q<', fileno($source), $at, $length, $target)) or exit 1;`
+  open(my $source, '<', $from) && open(my $image, '+<', $to) or die "$!\\n";
+  ioctl($image, 0x4020940d, pack('q<Q<Q<Q<', fileno($source), $at, $length, $target)) and exit 0;
+  exit ${CANNOT} if grep { $! == $_ } 18, 22, 25, 38, 95;
+  die "$!\\n";`
 
-/** Has `to` share blocks of `from`; false where the file system, or this machine, cannot. */
+/** Has `to` share blocks of `from`; false where the file system, or this machine, cannot. Throws `tool-failed`. */
 export async function cloneRange(
   from: { path: string; at: Bytes; bytes: Bytes },
   to: { path: string; at: Bytes },
@@ -72,7 +81,7 @@ export async function cloneRange(
   return systemTools.run({ tool: 'perl', args }).then(
     () => true,
     (error) => {
-      if (error instanceof KeyvisorError) return false
+      if (error.code === 'tool-missing' || exitStatus(error) === CANNOT) return false
       throw error
     },
   )

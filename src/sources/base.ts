@@ -19,6 +19,7 @@ import { isZeros } from '../disk/sparse.js'
 import { verityLeaves } from '../disk/verity.js'
 import type { Digested } from '../guest/library.js'
 import type { Stage } from '../store/stage.js'
+import type { Store, StoredObject } from '../store/store.js'
 import { fileStamp, isSettled, openStamp } from '../store/unchanged.js'
 import type { Workplace } from '../store/workplace.js'
 import { imageChanged } from './image/changed.js'
@@ -50,11 +51,11 @@ export async function fileDigest(path: string, format: ImageFormat, place: Workp
     return { sha256: known['sha256'] as string, size: known['size'] as Bytes }
   }
   await refuseInUse(path)
-  const { stamp: settled, ...digested } = await readAloud(path, format, place)
+  const { stamp: settled, sha256: digest, size } = await readAloud(path, format, place)
   if (settled !== undefined) {
-    await store.writeRecord(key, { stage: '', objects: {}, facts: { stamp: settled, ...digested } })
+    await store.writeRecord(key, { stage: '', objects: {}, facts: { stamp: settled, sha256: digest, size } })
   }
-  return digested
+  return { sha256: digest, size }
 }
 
 /**
@@ -71,8 +72,8 @@ export async function leavesOf({ path, ...base }: BaseFile, place: Workplace): P
     return leaves.path
   }
   const found = await readBase(path, { ...place, progress: silent }, true)
-  if (found.sha256 !== base.sha256) throw imageChanged(path)
-  return leavesOf({ path, ...base }, place)
+  if (found.sha256 !== base.sha256 || !found.leaves) throw imageChanged(path)
+  return found.leaves.path
 }
 
 function leavesKey(base: Sha256): Sha256 {
@@ -82,11 +83,18 @@ function leavesKey(base: Sha256): Sha256 {
 /** In progress events. */
 const STAGE = 'read'
 
+interface ReadBase extends Digested {
+  stamp: string | undefined
+  leaves?: StoredObject
+}
+
 /** Files that are read in a moment are no step that somebody waits for. */
 const LONG: Bytes = 128 * MiB
 
 async function readAloud(path: string, format: ImageFormat, place: Workplace): ReturnType<typeof readBase> {
-  const read = (shown: Workplace) => readBase(path, shown, format !== 'raw')
+  // The others are converted: what they become has leaves of its own.
+  const mayBeBase = format === 'qcow2' || format === 'iso'
+  const read = (shown: Workplace) => readBase(path, shown, mayBeBase)
   const { size } = await stat(path)
   if (size < LONG) return read({ ...place, progress: silent })
   return step(place.progress, { stage: STAGE, title: `read ${path}` }, () => read(place))
@@ -96,11 +104,7 @@ async function readAloud(path: string, format: ImageFormat, place: Workplace): R
  * Reads a file for its digest, and keeps its leaves where it may be a base as it is. The stamp is undefined where the file
  * was written to meanwhile or just before.
  */
-function readBase(
-  path: string,
-  place: Workplace,
-  withLeaves: boolean,
-): Promise<Digested & { stamp: string | undefined }> {
+function readBase(path: string, place: Workplace, withLeaves: boolean): Promise<ReadBase> {
   const { store } = place
   return store.inScratch('leaves', async (scratch) => {
     const file = await openUserFile(path)
@@ -109,20 +113,20 @@ function readBase(
       const isStill = await isSettled(file)
       const before = await openStamp(file)
       const digested = await onFile(path, () => readBlocks(file, withLeaves ? leaves : undefined, place))
-      if (withLeaves) {
-        const objects = { leaves: withoutPath(await store.add(leaves)) }
-        await store.writeRecord(leavesKey(digested.sha256), { stage: 'leaves', objects, facts: {} })
-      }
       const stamp = isStill && (await openStamp(file)) === before ? before : undefined
-      return { ...digested, stamp }
+      if (!withLeaves) return { ...digested, stamp }
+      return { ...digested, stamp, leaves: await keepLeaves(digested.sha256, leaves, store) }
     } finally {
       await file.close()
     }
   })
 }
 
-function withoutPath({ sha256, size }: Digested): Digested {
-  return { sha256, size }
+async function keepLeaves(base: Sha256, file: string, store: Store): Promise<StoredObject> {
+  const kept = await store.add(file)
+  const objects = { leaves: { sha256: kept.sha256, size: kept.size } }
+  await store.writeRecord(leavesKey(base), { stage: 'leaves', objects, facts: {} })
+  return kept
 }
 
 async function readBlocks(file: FileHandle, leaves: string | undefined, place: Workplace): Promise<Digested> {
