@@ -9,7 +9,7 @@ import { constants, createReadStream, createWriteStream } from 'node:fs'
 import { lstat, readFile, readlink, stat } from 'node:fs/promises'
 import { join, posix } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type Header, pack } from 'tar-stream'
+import type { Header } from 'tar-stream'
 import { canonicalJson, type Sha256, sha256, sha256File } from '../base/digests.js'
 import { Keyed } from '../base/keyed.js'
 import { namesBelow } from '../base/list-tree.js'
@@ -66,6 +66,8 @@ export async function keyedFiles(
 
 /** Writes the tar and returns its digest. Entries of one target: the later wins, as in tar itself. */
 export async function writeTar(entries: TarEntry[], epoch: number, path: string): Promise<Sha256> {
+  // Most builds have nothing to pack.
+  const { pack } = await import('tar-stream')
   const tar = pack()
   const hash = createHash('sha256')
   tar.on('data', (chunk) => hash.update(chunk as Buffer))

@@ -6,6 +6,7 @@ import {
   openSync,
   readdirSync,
   readFileSync,
+  readSync,
   renameSync,
   rmSync,
   truncateSync,
@@ -169,7 +170,8 @@ const CHANGES: Record<string, (path: string, moment: number) => () => void> = {
     // Before, at and behind what is being read.
     const at = ((moment * 37) % 100) * MiB + 12_345
     const file = openSync(path, 'r+')
-    const before = readFileSync(path).subarray(at, at + 8)
+    const before = Buffer.alloc(8)
+    readSync(file, before, 0, 8, at)
     writeSync(file, Buffer.from('changed!'), 0, 8, at)
     closeSync(file)
     return () => {
