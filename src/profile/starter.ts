@@ -52,7 +52,7 @@ guests:
 
   # A guest from a disk image that you have.
   # - name: second
-  #   source: {image: ./second.qcow2, format: qcow2}
+  #   source: {image: ./second.qcow2}   # or .vmdk, .vhdx, .vhd, .vdi
   #   firmware: bios                     # what it was installed with: bios, uefi or uefi-secure
   #   autostart: false
 `
