@@ -73,7 +73,7 @@ const MAGICS: Magic[] = [
     at: 0,
     magic: '# Disk DescriptorFile',
     name: 'the description of a VMware disk, whose bytes are in other files',
-    hint: `${convert('vmdk')}, where those files lie beside it`,
+    ...write('vmdk'),
   },
   { at: 0, magic: 'vhdxfile', name: 'a Hyper-V disk (VHDX)', ...write('vhdx') },
   // A fixed one is the raw disk, and this behind it; Virtual PC before 2004 wrote 511 bytes.

@@ -81,7 +81,7 @@ async function examineFound(file: ImageBytes, format: ImageFormat, name: string)
 }
 
 /** A disk of a whole number of sectors, and no larger than one in a qcow2 may be. */
-function limited(size: Bytes, format: string, name: string): Bytes {
+export function limited(size: Bytes, format: string, name: string): Bytes {
   if (size > 0 && size % SECTOR === 0 && size <= MOST_DISK_BYTES) return size
   throw damagedImage(name, format.toUpperCase(), `a disk of ${size} bytes`)
 }

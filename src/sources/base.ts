@@ -7,13 +7,14 @@
  */
 import { createHash } from 'node:crypto'
 import { type FileHandle, open, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { type Sha256, sha256 } from '../base/digests.js'
 import { onFile } from '../base/file-errors.js'
 import { silent, step } from '../base/progress.js'
 import { type Bytes, MiB } from '../base/units.js'
 import { openUserFile } from '../base/user-file.js'
 import type { ImageFormat } from '../disk/image.js'
+import { imageFilesOf } from '../disk/image-file.js'
 import { CHUNK, readAhead } from '../disk/read-ahead.js'
 import { isZeros } from '../disk/sparse.js'
 import { verityLeaves } from '../disk/verity.js'
@@ -24,6 +25,7 @@ import { fileStamp, isSettled, openStamp } from '../store/unchanged.js'
 import type { Workplace } from '../store/workplace.js'
 import { imageChanged } from './image/changed.js'
 import { refuseInUse } from './image/in-use.js'
+import { digestOfParts } from './image/parts.js'
 
 /** A base before it is there: a stage makes it, or it is a file of the user's as it is. */
 export type Base = { kind: 'made'; stage: Stage } | { kind: 'given'; file: GivenFile }
@@ -42,6 +44,23 @@ interface GivenFile extends BaseFile {
  * Throws `image-in-use`, and rejects with the errors of open(2) and read(2).
  */
 export async function fileDigest(path: string, format: ImageFormat, place: Workplace): Promise<Digested> {
+  const files = await imageFilesOf(path, format, path)
+  return files.length > 1 ? partsDigest(files, place) : oneDigest(path, format, place)
+}
+
+/** Of an image in parts: the description, and the extents beside it, each by its own digest. */
+async function partsDigest(files: readonly string[], place: Workplace): Promise<Digested> {
+  const parts: [string, Sha256][] = []
+  let size = 0
+  for (const path of files) {
+    const part = await oneDigest(path, 'raw', place)
+    parts.push([basename(path), part.sha256])
+    size += part.size
+  }
+  return { sha256: digestOfParts(parts), size }
+}
+
+async function oneDigest(path: string, format: ImageFormat, place: Workplace): Promise<Digested> {
   const { store } = place
   const key = sha256(`digest of ${path}`)
   const stamp = (await fileStamp(path)) ?? null

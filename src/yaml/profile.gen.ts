@@ -423,7 +423,7 @@ export interface ImageSource {
    */
   image: string
   /**
-   * Format of the file: what its header must say. `vmdk`: a VMware disk in one file (sparse or stream-optimized). `vhdx`, `vhd`: disks of Hyper-V and Virtual PC. `vdi`: of VirtualBox. All but `qcow2` become a qcow2 in the build. A raw disk is never guessed: write `raw`.
+   * Format of the file: what its header must say. `vmdk`: a VMware disk, in one file (sparse, stream-optimized) or in parts (split, flat): then name its description, beside which its parts lie. `vhdx`, `vhd`: disks of Hyper-V and Virtual PC. `vdi`: of VirtualBox. All but `qcow2` become a qcow2 in the build. A raw disk is never guessed: write `raw`.
    */
   format?: 'qcow2' | 'raw' | 'vmdk' | 'vhdx' | 'vhd' | 'vdi'
 }

@@ -1,5 +1,5 @@
 /** The gates of other hypervisors' disks: what qemu-img and other people made, what is damaged, and what names other files. */
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -8,7 +8,7 @@ import { KeyvisorError } from '../../src/base/errors.js'
 import { systemTools } from '../../src/base/tool.js'
 import { GiB, MiB } from '../../src/base/units.js'
 import { examineImage, type ImageFormat } from '../../src/disk/image.js'
-import { examineImageFile } from '../../src/disk/image-file.js'
+import { examineImageFile, imageFilesOf } from '../../src/disk/image-file.js'
 import { formatOf } from '../../src/sources/image/file.js'
 import { holds } from '../support/property.js'
 import { needCorpus, needTools } from '../support/tools.js'
@@ -125,6 +125,34 @@ t.test('what names other files, or is a part of a disk', async (t) => {
   differencing.writeUInt32LE(4, 76)
   writeFileSync(vdi, differencing)
   await needsFile('a differencing VDI', vdi)
+})
+
+t.test('a disk in parts', async (t) => {
+  if (!needTools(t, 'qemu-img')) return
+  const folder = t.testdir()
+  const path = await make(folder, 'split.vmdk', 'vmdk', ['-o', 'subformat=twoGbMaxExtentSparse'])
+  const extent = join(folder, 'split-s001.vmdk')
+  t.match(await examined(path), { virtualSize: 24 * MiB })
+  t.strictSame(await imageFilesOf(path, 'vmdk', path), [path, extent])
+  await t.rejects(examined(extent), { code: 'image-needs-file' }, 'an extent alone')
+  const text = readFileSync(path, 'latin1')
+  const named = async (file: string) => {
+    writeFileSync(path, text.replace('split-s001.vmdk', file))
+    await t.rejects(examined(path), { code: 'image-needs-file', message: /names/ }, file)
+  }
+  for (const file of ['/etc/passwd', '../raw', 'nbd:127.0.0.1:1', 'json:{}', '..', '', 'a\\b'])
+    await named(file)
+  writeFileSync(path, text)
+  truncateSync(extent, 100)
+  await t.rejects(examined(path), { code: 'disk-damaged', message: /split-s001/ })
+  renameSync(extent, `${extent}.away`)
+  await t.rejects(examined(path), {
+    code: 'image-needs-file',
+    message: /split-s001\.vmdk, which cannot be read/,
+  })
+  const flat = await make(folder, 'flat.vmdk', 'vmdk', ['-o', 'subformat=monolithicFlat'])
+  truncateSync(join(folder, 'flat-flat.vmdk'), 23 * MiB)
+  await t.rejects(examined(flat), { code: 'disk-damaged', message: /flat-flat\.vmdk .*cut off/ })
 })
 
 /** Only what a user can mend may come of it, in a moment. */

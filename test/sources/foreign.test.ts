@@ -4,18 +4,22 @@ import { open } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { sha256File } from '../../src/base/digests.js'
+import { silent } from '../../src/base/progress.js'
 import { systemTools } from '../../src/base/tool.js'
 import { MiB } from '../../src/base/units.js'
 import type { ImageFormat } from '../../src/disk/image.js'
 import { imageVirtualSize } from '../../src/disk/image-file.js'
+import { fileDigest } from '../../src/sources/base.js'
 import { convertImage } from '../../src/sources/image/disk.js'
 import { formatOf } from '../../src/sources/image/file.js'
+import { Store } from '../../src/store/store.js'
 import { needCorpus, needTools } from '../support/tools.js'
 
 const qemu = (...args: string[]) => systemTools.run({ tool: 'qemu-img', args })
 
 async function converted(path: string, folder: string, format: ImageFormat = formatOf(path, undefined)) {
-  const { sha256, size } = await sha256File(path)
+  const place = { store: await Store.open(join(folder, 'store')), progress: silent }
+  const { sha256, size } = await fileDigest(path, format, place)
   const scratch = mkdtempSync(join(folder, 'scratch-'))
   return convertImage({ path, format, sha256, size }, scratch, systemTools)
 }
@@ -23,6 +27,9 @@ async function converted(path: string, folder: string, format: ImageFormat = for
 const FORMATS: [name: string, driver: string, ...options: string[]][] = [
   ['sparse.vmdk', 'vmdk'],
   ['stream.vmdk', 'vmdk', '-o', 'subformat=streamOptimized'],
+  ['split.vmdk', 'vmdk', '-o', 'subformat=twoGbMaxExtentSparse'],
+  ['flat.vmdk', 'vmdk', '-o', 'subformat=monolithicFlat'],
+  ['split-flat.vmdk', 'vmdk', '-o', 'subformat=twoGbMaxExtentFlat'],
   ['dynamic.vhdx', 'vhdx'],
   ['dynamic.vhd', 'vpc', '-o', 'force_size=on'],
   ['fixed.vhd', 'vpc', '-o', 'subformat=fixed,force_size=on'],

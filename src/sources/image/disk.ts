@@ -8,8 +8,8 @@
  */
 import { createHash } from 'node:crypto'
 
-import { open, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import type { Sha256 } from '../../base/digests.js'
 import { allocatedBytes } from '../../base/disk-usage.js'
 import { KeyvisorError } from '../../base/errors.js'
@@ -21,12 +21,13 @@ import { alignUp, type Bytes, GiB, MiB, SECTOR } from '../../base/units.js'
 import { openUserFile } from '../../base/user-file.js'
 import { fileReader } from '../../disk/file-reader.js'
 import { examineImage, type Image, type ImageFormat } from '../../disk/image.js'
-import { examineUserImage } from '../../disk/image-file.js'
+import { examineUserImage, imageFilesOf } from '../../disk/image-file.js'
 import type { Qcow2Header } from '../../disk/qcow2.js'
 import { encodeQcow2 } from '../../disk/qcow2-encode.js'
 import { copyFileSparse } from '../../disk/sparse.js'
 import type { StageDefinition, StageOutput, Workbench } from '../../store/stage.js'
 import { imageChanged } from './changed.js'
+import { digestOfParts } from './parts.js'
 
 export interface ImageInputs {
   /** Path of the image on the builder: not in the key, which has its bytes. */
@@ -56,10 +57,10 @@ async function makeImage({ scratch, tools }: Workbench, inputs: ImageInputs): Pr
   return { files: { disk: await convertImage({ path: path.value, ...rest }, scratch, tools) } }
 }
 
-/** What a file takes on its disk, its holes left out. */
-export async function occupiedBytes(path: string): Promise<Bytes> {
-  const found = await stat(path)
-  return Math.min(found.size, allocatedBytes(found))
+/** What some files take on their disk, their holes left out. */
+export async function occupiedBytes(paths: readonly string[]): Promise<Bytes> {
+  const found = await Promise.all(paths.map((path) => stat(path)))
+  return found.reduce((sum, file) => sum + Math.min(file.size, allocatedBytes(file)), 0)
 }
 
 /** An image as the lock names it. */
@@ -149,8 +150,10 @@ export async function checkBase(image: Seen & { format: ImageFormat }, tools: To
 
 /** Images that qemu-img converts are copied first, so that what was checked is what is used. */
 async function takeCopy(source: ImageSource, disk: string, scratch: string, qemu: Qemu): Promise<void> {
-  const copy = { path: join(scratch, `copy.${source.format}`), name: source.path, size: source.size }
-  await copyImage(source, copy.path)
+  const folder = join(scratch, 'copy')
+  await mkdir(folder)
+  const copy = { path: join(folder, basename(source.path)), name: source.path, size: source.size }
+  await copyImage(source, folder)
   const { qcow2, virtualSize, dirtyLog } = await examineUserImage(copy.path, source.format, source.path)
   const most = copy.size * MOST_EXPANSION + 64 * MiB
   const limits = { ...limitsOf(most), file: most }
@@ -192,19 +195,34 @@ function otherSize({ name }: Seen, expected: Bytes, found: Bytes): KeyvisorError
   return new KeyvisorError('image-damaged', message, { hint: REPAIR })
 }
 
-/** Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
-async function copyImage({ path, sha256, size }: ImageSource, copy: string): Promise<void> {
+/** Copies all files of an image. What it describes as its parts is looked at again in the copy. */
+async function copyImage({ path, format, sha256 }: ImageSource, folder: string): Promise<void> {
+  const parts: [string, Sha256][] = []
+  for (const file of await imageFilesOf(path, format, path)) {
+    parts.push([basename(file), await copyFile(file, join(folder, basename(file)))])
+  }
+  const digest = parts.length > 1 ? digestOfParts(parts) : parts[0]?.[1]
+  if (digest !== sha256) throw imageChanged(path)
+}
+
+/** Its digest. Holes stay holes: copy_file_range(2), which node's copyFile uses, fills them. */
+async function copyFile(path: string, copy: string): Promise<Sha256> {
   const target = await open(copy, 'wx')
+  const hash = createHash('sha256')
+  let size = 0
+  const take = (bytes: Buffer) => {
+    size += bytes.length
+    hash.update(bytes)
+  }
   try {
-    const hash = createHash('sha256')
     await onFile(copy, async () => {
-      await copyFileSparse(path, target, 0, (bytes) => void hash.update(bytes))
+      await copyFileSparse(path, target, 0, take)
       await target.truncate(size)
     })
-    if (hash.digest('hex') !== sha256) throw imageChanged(path)
   } finally {
     await target.close()
   }
+  return hash.digest('hex')
 }
 
 /**

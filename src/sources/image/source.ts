@@ -5,7 +5,7 @@
  */
 import { Keyed } from '../../base/keyed.js'
 import { type Bytes, formatBytes } from '../../base/units.js'
-import { examineUserImage } from '../../disk/image-file.js'
+import { examineUserImage, imageFilesOf } from '../../disk/image-file.js'
 import { stageOf } from '../../store/stage.js'
 import type { ProfilePath } from '../../yaml/problems.js'
 import type { Guest, ImageSource } from '../../yaml/profile.gen.js'
@@ -41,7 +41,8 @@ export const image: SourceKind<ImageSource, PlannedImage, ReadImage> = {
 }
 
 async function readImage({ source: { path, format } }: PlannedBase<PlannedImage>): Promise<ReadImage> {
-  return { isBase: isBase(await examineUserImage(path, format, path)), occupied: await occupiedBytes(path) }
+  const found = await examineUserImage(path, format, path)
+  return { isBase: isBase(found), occupied: await occupiedBytes(await imageFilesOf(path, format, path)) }
 }
 
 /** A format that is there and undefined is one that the schema refuses. */
