@@ -9,7 +9,7 @@
  */
 import { mkdirSync, rmSync } from 'node:fs'
 import { cold } from './cold.js'
-import { clone, raw, reads, replace, written } from './guests.js'
+import { clone, foreign, raw, reads, replace, written } from './guests.js'
 import { folder, report } from './measure.js'
 import { hostRoot } from './root.js'
 import { memory, sizes } from './sizes.js'
@@ -24,6 +24,7 @@ const PARTS = {
   replace,
   clone,
   raw,
+  foreign,
   written,
   reads,
   memory,
