@@ -5,7 +5,7 @@
  */
 import type { Architecture } from '../arch/architecture.js'
 import type { Hypervisor } from './hypervisor.js'
-import { MOST } from './kvm/devices.js'
+import { MOST, mostCompatibleDrives } from './kvm/devices.js'
 import { kvm } from './kvm/kvm.js'
 import { refusesSecureBoot } from './kvm/machine.js'
 
@@ -17,4 +17,4 @@ export function hypervisorOn(architecture: Architecture): Hypervisor {
 /** How many network cards, disks, CDs and shared folders a guest can have. */
 export const MOST_DEVICES: Readonly<Record<'nics' | 'disks' | 'cdroms' | 'shares', number>> = MOST
 
-export { refusesSecureBoot }
+export { mostCompatibleDrives, refusesSecureBoot }

@@ -166,7 +166,7 @@ function planGuest(
       tpm: guest.firmware === 'uefi-secure',
       hyperv: false,
       clock: 'utc',
-      devices: 'virtio',
+      devices: guest.virtio ? 'virtio' : 'compatible',
     },
     cpus: typeof guest.cpus === 'number' ? { min: guest.cpus, max: guest.cpus } : { ...guest.cpus },
     memory: planMemory(guest.memory),

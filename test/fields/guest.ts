@@ -53,9 +53,34 @@ const identity: Row[] = [
   },
 ]
 
+/** The disk that a guest started from, and the driver of its first network card. */
+const DEVICES =
+  'echo $(lsblk -dno NAME,TYPE | grep disk | cut -c1-3 | head -n1) $(basename $(readlink /sys/class/net/en*/device/driver | head -n1))'
+
 const UEFI = 'starting Boot'
 
 const hardware: Row[] = [
+  {
+    // IDE and e1000: that machine is an i440fx.
+    field: 'guests[].virtio',
+    value: false,
+    on: 'fixed',
+    where: 'guest',
+    ask: DEVICES,
+    expected: 'sda e1000',
+    other: 'vda virtio_net',
+  },
+  {
+    // SATA, from which a BIOS starts.
+    field: 'guests[].virtio',
+    value: false,
+    on: 'lean',
+    at: `${COUNTER}.virtio`,
+    where: 'stick',
+    ask: 'virsh dumpxml $counter | grep -o "bus=.sata." | head -n1; last_of_counter',
+    expected: "bus='sata'\nstart number 42",
+    other: 'start number 1',
+  },
   {
     field: 'guests[].firmware',
     value: 'uefi-secure',

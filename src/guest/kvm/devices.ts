@@ -48,6 +48,14 @@ export const MOST = {
   shares: 8,
 }
 
+/**
+ * How many disks and CDs together a guest can have whose system lacks virtio: what the controller takes that the machine has
+ * anyway, the ICH9's SATA of q35 or the PIIX3's IDE of i440fx.
+ */
+export function mostCompatibleDrives(machine: string): number {
+  return hasPcie(machine) ? 6 : 4
+}
+
 /** A port each, of those that an xHCI controller of libvirt's can have; the others stay free for what a user plugs in. */
 const USB_PORTS = 15
 
@@ -59,10 +67,10 @@ export function devices(guest: LibraryGuest, paths: DomainPaths, { qemu }: Archi
       drive(item, paths.drives[place] as string, guest),
     ),
     ...controllers(guest),
-    ...guest.nics.map(nic),
+    ...guest.nics.map((card, index) => nic(card, index, nicModel(guest))),
     ...paths.shares.map((folder, index) => share(folder, index, guest)),
     consoleDevices(paths),
-    personDevices(),
+    personDevices(guest),
     ...guest.usb.map(usbDevice),
     ...(guest.hardware.tpm ? [TPM] : []),
     `    <memballoon model='virtio' freePageReporting='on'>
@@ -83,21 +91,35 @@ function drive(
   return drive.kind === 'cdrom' ? cdrom(path, index, guest) : disk(path, drive.serial, index, guest)
 }
 
-/**
- * On the controller that the machine has anyway: every system has drivers for it. q35's knows six drives, the PIIX3 of
- * i440fx two on each of two buses.
- */
+/** Behind the disks, where these are on the same controller. */
 function cdrom(path: string, index: number, guest: LibraryGuest): string {
-  const [bus, target, place] = hasPcie(guest.hardware.machine)
-    ? ['sata', 'sd', `bus='0' target='0' unit='${index}'`]
-    : ['ide', 'hd', `bus='${index >> 1}' target='0' unit='${index & 1}'`]
+  const before = isCompatible(guest) ? guest.drives.filter(({ kind }) => kind !== 'cdrom').length : 0
+  const { target, address } = onController(before + index, guest)
   return `    <disk type='file' device='cdrom'>
       <driver name='qemu' type='raw'/>
       <source file='${text(path)}'/>
-      <target dev='${target}${letter(index)}' bus='${bus}'/>
+      ${target}
       <readonly/>
-      <address type='drive' controller='0' ${place}/>
+      ${address}
     </disk>`
+}
+
+/**
+ * A drive on the controller that the machine has anyway: every system has drivers for it. q35's knows six drives, the PIIX3 of
+ * i440fx two on each of two buses.
+ */
+function onController(place: number, guest: LibraryGuest): { target: string; address: string } {
+  const [bus, name, at] = hasPcie(guest.hardware.machine)
+    ? ['sata', 'sd', `bus='0' target='0' unit='${place}'`]
+    : ['ide', 'hd', `bus='${place >> 1}' target='0' unit='${place & 1}'`]
+  return {
+    target: `<target dev='${name}${letter(place)}' bus='${bus}'/>`,
+    address: `<address type='drive' controller='0' ${at}/>`,
+  }
+}
+
+function isCompatible({ hardware }: LibraryGuest): boolean {
+  return hardware.devices === 'compatible'
 }
 
 function letter(index: number): string {
@@ -109,16 +131,19 @@ function letter(index: number): string {
  * stick is slow enough for native AIO to block. A transient disk forgets at each start what was written to it.
  */
 function disk(path: string, serial: string, index: number, guest: LibraryGuest): string {
+  const { target, address } = isCompatible(guest)
+    ? onController(index, guest)
+    : { target: `<target dev='vd${letter(index)}' bus='virtio'/>`, address: pci(SLOT.disk + index) }
   const extra = [
     ...(index === 0 ? [`<boot order='1'/>`] : []),
     ...(guest.changes === 'discard' ? ['<transient/>'] : []),
     `<serial>${text(serial)}</serial>`,
-    pci(SLOT.disk + index),
+    address,
   ]
   return `    <disk type='file' device='disk'>
       <driver name='qemu' type='qcow2' cache='none' io='threads' discard='unmap'/>
       <source file='${text(path)}'/>
-      <target dev='vd${letter(index)}' bus='virtio'/>
+      ${target}
       ${extra.join('\n      ')}
     </disk>`
 }
@@ -126,7 +151,7 @@ function disk(path: string, serial: string, index: number, guest: LibraryGuest):
 /** The two empty ports of q35 take what a user plugs in while the guest runs. */
 function controllers(guest: LibraryGuest): string[] {
   const common = [
-    controller('usb', 0, 'qemu-xhci', pci(SLOT.usb), guest.usb.length > 0 ? ` ports='${USB_PORTS}'` : ''),
+    controller('usb', 0, 'qemu-xhci', pci(SLOT.usb), needsPorts(guest) ? ` ports='${USB_PORTS}'` : ''),
     controller('virtio-serial', 0, '', pci(SLOT.serial)),
   ]
   if (!hasPcie(guest.hardware.machine)) {
@@ -146,18 +171,29 @@ function controllers(guest: LibraryGuest): string[] {
   ]
 }
 
+/** Else libvirt's own number will do. */
+function needsPorts(guest: LibraryGuest): boolean {
+  return guest.usb.length > 0 || isCompatible(guest)
+}
+
 function controller(type: string, index: number, model: string, inside: string, attributes = ''): string {
   const open = `    <controller type='${type}' index='${index}'${model && ` model='${model}'`}${attributes}`
   return inside ? `${open}>\n      ${inside}\n    </controller>` : `${open}/>`
 }
 
+/** Intel's cards are those that systems of the last fifteen years know. */
+function nicModel(guest: LibraryGuest): string {
+  if (!isCompatible(guest)) return 'virtio'
+  return hasPcie(guest.hardware.machine) ? 'e1000e' : 'e1000'
+}
+
 /** No option ROM: nobody is expected to serve a network start, and looking for one costs seconds. */
-function nic(card: GuestNic, index: number): string {
+function nic(card: GuestNic, index: number, model: string): string {
   const [type, name] = card.address === null ? ['bridge', card.bridge] : ['network', card.network]
   return `    <interface type='${type}'>
       <mac address='${text(card.mac)}'/>
       <source ${type}='${text(name)}'/>
-      <model type='virtio'/>
+      <model type='${model}'/>
       <rom enabled='no'/>
       ${pci(SLOT.nic + index)}
     </interface>`
@@ -199,9 +235,13 @@ function consoleDevices(paths: DomainPaths): string {
 }
 
 /** A screen that only the host itself can reach. The virtio tablet costs nothing while nobody moves it. */
-function personDevices(): string {
-  return `    <input type='tablet' bus='virtio'>
-      ${pci(SLOT.tablet)}
+function personDevices(guest: LibraryGuest): string {
+  // On the last port: those before are the user's devices'.
+  const [bus, address] = isCompatible(guest)
+    ? ['usb', `<address type='usb' bus='0' port='${USB_PORTS}'/>`]
+    : ['virtio', pci(SLOT.tablet)]
+  return `    <input type='tablet' bus='${bus}'>
+      ${address}
     </input>
     <graphics type='vnc' autoport='yes' listen='127.0.0.1'/>
     <video>

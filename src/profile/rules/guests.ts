@@ -2,7 +2,7 @@
  * Rules about one guest at a time, and its ties to the host.
  */
 import { formatBytes } from '../../base/units.js'
-import { MOST_DEVICES, refusesSecureBoot } from '../../guest/hypervisors.js'
+import { MOST_DEVICES, mostCompatibleDrives, refusesSecureBoot } from '../../guest/hypervisors.js'
 import { drivesOf, isCdrom } from '../../sources/drives.js'
 import { sourceParts } from '../../sources/sources.js'
 import { isMachine, machinesMeant } from '../../stick/names.js'
@@ -123,6 +123,9 @@ const driveCount: GuestRule = function* (guest) {
   }
   yield* tooMany('disks beside its first', MOST_DEVICES.disks - 1, disks)
   yield* tooMany('CDs', MOST_DEVICES.cdroms, cdroms)
+  if (guest.value.virtio !== false) return
+  const most = mostCompatibleDrives(guest.value.machine ?? DEFAULTS.guest.machine)
+  yield* tooMany('disks and CDs beside its first without virtio', most - 1, drives)
 }
 
 const GUEST_RULES: GuestRule[] = [

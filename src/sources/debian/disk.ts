@@ -145,7 +145,7 @@ WantedBy=sysinit.target
 const GUEST_HOOK = `#!/bin/sh
 [ "$1" = prereqs ] && echo udev && exit 0
 . /usr/share/initramfs-tools/hook-functions
-manual_add_modules virtio_pci virtio_blk virtio_net virtio_scsi ahci sd_mod ext4 crc32c_generic
+manual_add_modules virtio_pci virtio_blk virtio_net virtio_scsi ahci ata_piix sd_mod ext4 crc32c_generic
 rm -f "$DESTDIR/usr/lib/udev/hwdb.bin"
 `
 

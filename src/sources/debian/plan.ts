@@ -6,13 +6,7 @@ import { lookUp } from '../../base/lookup.js'
 import { sortedSet } from '../../base/sorted.js'
 import type { Bytes } from '../../base/units.js'
 import type { PlannedFile } from '../../debian/types.js'
-import {
-  DEFAULTS,
-  type DebianSource,
-  type DebianTree,
-  type Guest,
-  type UsbDevice,
-} from '../../yaml/profile.gen.js'
+import { DEFAULTS, type DebianSource, type DebianTree, type Guest } from '../../yaml/profile.gen.js'
 import { sizeBytes } from '../../yaml/size.js'
 import { planFile } from '../planned-file.js'
 import type { AskedPackages, Given } from '../source.js'
@@ -28,9 +22,9 @@ export interface DebianPlan {
   size: Bytes
 }
 
-export function askedPackages({ debian: given }: DebianSource, { usb }: Guest): AskedPackages {
+export function askedPackages({ debian: given }: DebianSource, { usb, virtio }: Guest): AskedPackages {
   const tree = { ...DEFAULTS.debianTree, ...given }
-  return { suite: tree.suite, packages: guestPackages(tree, usb) }
+  return { suite: tree.suite, packages: guestPackages(tree, (usb?.length ?? 0) > 0 || virtio === false) }
 }
 
 export function planDebian(
@@ -74,8 +68,8 @@ const GUEST_PACKAGES = [
 ]
 
 /** The packages asked for, sorted: the bootable base, a kernel for the guest's devices, and the user's. */
-function guestPackages(tree: DebianTree, usb: readonly UsbDevice[] = []): string[] {
-  // The small one has no USB.
-  const kernel = usb.length > 0 ? kernels.package : kernels.cloud
+function guestPackages(tree: DebianTree, needsDrivers: boolean): string[] {
+  // The small one has no USB, and knows virtio's cards alone.
+  const kernel = needsDrivers ? kernels.package : kernels.cloud
   return sortedSet([...GUEST_PACKAGES, kernel, ...(tree.packages ?? [])])
 }

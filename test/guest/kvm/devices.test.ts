@@ -3,7 +3,7 @@ import t from 'tap'
 import { ARCHITECTURES } from '../../../src/arch/architecture.js'
 import { GiB } from '../../../src/base/units.js'
 import type { Drive, LibraryFile, LibraryGuest } from '../../../src/guest/definition.js'
-import { devices, MOST } from '../../../src/guest/kvm/devices.js'
+import { devices, MOST, mostCompatibleDrives } from '../../../src/guest/kvm/devices.js'
 import { domainPaths } from '../../../src/guest/paths.js'
 import type { Sized } from '../../../src/guest/sizing.js'
 import { SCHEMA_FILE } from '../../../src/yaml/profile-schema.js'
@@ -125,4 +125,28 @@ t.test('a card is on the bridge or on the network of ours', async (t) => {
 t.test('a machine without USB devices keeps its usual controller', async (t) => {
   t.match(devicesOf(counter), "<controller type='usb' index='0' model='qemu-xhci'>")
   t.match(devicesOf(bench), "<controller type='usb' index='0' model='qemu-xhci' ports='15'>")
+})
+
+t.test('a guest without virtio has what every system knows', async (t) => {
+  const cdrom: Drive<LibraryFile> = { kind: 'cdrom', base: ISO_FILE }
+  const drives = [DISK, { kind: 'empty', size: GiB, serial: 'D1' } as const, cdrom, cdrom]
+  for (const [machine, disk, network, places] of [
+    ['pc-q35-10.0', 'sata', 'e1000e', ["bus='0' target='0' unit='0'", "bus='0' target='0' unit='3'"]],
+    ['pc-i440fx-10.0', 'ide', 'e1000', ["bus='0' target='0' unit='0'", "bus='1' target='0' unit='1'"]],
+  ] as const) {
+    const one = guest('old', { hardware: { ...HARDWARE, machine, devices: 'compatible' }, drives })
+    const xml = devicesOf(one)
+    t.equal(xml.match(new RegExp(`bus='${disk}'`, 'g'))?.length, 4, machine)
+    t.match(xml, `<model type='${network}'/>`)
+    t.match(xml, /<input type='tablet' bus='usb'>/)
+    t.notMatch(xml, /bus='virtio'\/>/, 'no drive on virtio')
+    const addresses = xml.match(/<address type='drive'[^>]*>/g) ?? []
+    t.equal(new Set(addresses).size, 4, 'each has a place of its own')
+    for (const place of places)
+      t.ok(
+        addresses.some((address) => address.includes(place)),
+        place,
+      )
+    t.equal(mostCompatibleDrives(machine), disk === 'sata' ? 6 : 4)
+  }
 })
