@@ -57,6 +57,8 @@ export async function writeBundle(
       archive.unpipe(target)
       target.destroy()
       written.catch(() => {})
+      // One that is still being opened would come after it was removed.
+      if (!target.closed) await once(target, 'close')
     }
   })
 }
