@@ -2,6 +2,7 @@
  * What `plan --on` says of a PC, against what the stick does on that PC: the numbers of its report, and those of the
  * QEMU processes that run there.
  */
+import { resolve } from 'node:path'
 import type { Test } from 'tap'
 import { systemTools } from '../../src/base/tool.js'
 import { type Bytes, formatBytes, GiB, KiB } from '../../src/base/units.js'
@@ -63,7 +64,8 @@ export async function checkPc(t: Test, demo: Demo, lock: string, pc: Pc): Promis
 
 async function plannedFor(lock: string, { memory, cpus, virtualization }: Pc): Promise<Numbers[]> {
   const on = `ram=${memory / GiB}GiB,cpus=${cpus},kvm=${virtualization ? 'yes' : 'no'}`
-  const args = [PROGRAM, 'plan', PROFILE, '--lock', lock, '--on', on, '--json']
+  // Tools start in the top folder.
+  const args = [PROGRAM, 'plan', resolve(PROFILE), '--lock', resolve(lock), '--on', on, '--json']
   const { stdout } = await systemTools.run({ tool: process.execPath, args })
   const { guests } = JSON.parse(stdout) as { guests: { sized: Sized }[] }
   return guests.map(({ sized }) => ({ ...numbersOf(sized), runs: sized.start }))
