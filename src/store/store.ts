@@ -11,7 +11,7 @@
  *
  * When a thing was used last is its mtime. A lease is an empty file that says since when somebody is at work: what was
  * used since the oldest one is in use, and `prune.ts` leaves it alone. mtimes show through the hard links of
- * {@link Store.linkObject}: who packs what is linked must not keep times (mke2fs cuts them to SOURCE_DATE_EPOCH).
+ * {@link Store.linkObject}, by which `--check` seeds a store of its own.
  * Left out: what is in a store (`inventory.ts`), pruning it (`prune.ts`), checking all of it (`verify.ts`).
  */
 import { randomBytes } from 'node:crypto'
